@@ -1,0 +1,220 @@
+//! Raw N-API calls: napi-derive's conversions cost more than the calls that are made per request.
+
+use std::ffi::{CStr, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+use napi::bindgen_prelude::{Error, Result, Status};
+use napi::sys;
+
+/// The arguments of one call from JS, on the environment's thread; `data` is the function's own.
+pub struct Arguments<const N: usize> {
+    pub env: sys::napi_env,
+    pub values: [sys::napi_value; N],
+    pub data: *mut c_void,
+}
+
+pub type NativeFunction =
+    unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
+
+/// An error whose text JS sees as a `TypeError`.
+pub fn wrong(message: impl std::fmt::Display) -> Error {
+    Error::new(Status::InvalidArg, message.to_string())
+}
+
+pub fn checked(status: sys::napi_status, what: &str) -> Result<()> {
+    if status == sys::Status::napi_ok {
+        Ok(())
+    } else {
+        Err(Error::new(Status::from(status), what.to_owned()))
+    }
+}
+
+/// A property of an object that is being defined.
+pub fn value(name: &'static CStr, value: sys::napi_value) -> sys::napi_property_descriptor {
+    sys::napi_property_descriptor {
+        utf8name: name.as_ptr(),
+        name: ptr::null_mut(),
+        method: None,
+        getter: None,
+        setter: None,
+        value,
+        attributes: sys::PropertyAttributes::enumerable,
+        data: ptr::null_mut(),
+    }
+}
+
+/// A method of an object that is being defined.
+pub fn method(
+    name: &'static CStr,
+    function: NativeFunction,
+    data: *mut c_void,
+) -> sys::napi_property_descriptor {
+    sys::napi_property_descriptor {
+        method: Some(function),
+        data,
+        ..value(name, ptr::null_mut())
+    }
+}
+
+impl<const N: usize> Arguments<N> {
+    /// Runs `work` for the call; an error or a panic becomes an exception in JS.
+    pub fn answer(
+        env: sys::napi_env,
+        info: sys::napi_callback_info,
+        work: impl FnOnce(&Self) -> Result<sys::napi_value>,
+    ) -> sys::napi_value {
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(&Self::read(env, info)?)));
+        let error = match outcome {
+            Ok(Ok(value)) => return value,
+            Ok(Err(error)) => error,
+            Err(_) => Error::from_reason("the addon panicked"),
+        };
+        let message = error.reason.as_str();
+        let (mut text, mut object) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: `env` is that of the running call, on its thread; `message` is read before it ends.
+        unsafe {
+            sys::napi_create_string_utf8(
+                env,
+                message.as_ptr().cast(),
+                message.len() as isize,
+                &raw mut text,
+            );
+            let create = if error.status == Status::InvalidArg {
+                sys::napi_create_type_error
+            } else {
+                sys::napi_create_error
+            };
+            create(env, ptr::null_mut(), text, &raw mut object);
+            sys::napi_throw(env, object);
+        }
+        ptr::null_mut()
+    }
+
+    fn read(env: sys::napi_env, info: sys::napi_callback_info) -> Result<Self> {
+        let mut values = [ptr::null_mut(); N];
+        let mut count = N;
+        let mut data = ptr::null_mut();
+        // SAFETY: `env` and `info` are those of the running call. N-API fills up to `count` values, `undefined` for those
+        // that were not given.
+        let status = unsafe {
+            sys::napi_get_cb_info(
+                env,
+                info,
+                &raw mut count,
+                values.as_mut_ptr(),
+                ptr::null_mut(),
+                &raw mut data,
+            )
+        };
+        checked(status, "no arguments")?;
+        Ok(Self { env, values, data })
+    }
+
+    #[inline]
+    pub fn integer_at(&self, index: usize) -> Result<i32> {
+        let mut number = 0;
+        // SAFETY: as in `read`; the value belongs to this call.
+        checked(
+            unsafe { sys::napi_get_value_int32(self.env, self.values[index], &raw mut number) },
+            "a number was expected",
+        )?;
+        Ok(number)
+    }
+
+    /// Appends a string's characters as bytes, or a view's bytes. False: it is neither.
+    #[inline]
+    pub fn append_latin1(&self, index: usize, out: &mut Vec<u8>) -> bool {
+        let value = self.values[index];
+        let mut length = 0;
+        // SAFETY: as above; `out` has room for what N-API says it writes, and the NUL behind it.
+        unsafe {
+            if sys::napi_get_value_string_latin1(
+                self.env,
+                value,
+                ptr::null_mut(),
+                0,
+                &raw mut length,
+            ) == sys::Status::napi_ok
+            {
+                out.reserve(length + 1);
+                let end = out.as_mut_ptr().add(out.len()).cast();
+                sys::napi_get_value_string_latin1(
+                    self.env,
+                    value,
+                    end,
+                    length + 1,
+                    &raw mut length,
+                );
+                out.set_len(out.len() + length);
+                return true;
+            }
+        }
+        match self.bytes(index) {
+            Ok(bytes) => {
+                out.extend_from_slice(bytes);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// A string as latin-1, or None for null and undefined.
+    pub fn optional_latin1(&self, index: usize, out: &mut Vec<u8>) -> bool {
+        out.clear();
+        let mut kind = 0;
+        // SAFETY: as above.
+        unsafe { sys::napi_typeof(self.env, self.values[index], &raw mut kind) };
+        kind == sys::ValueType::napi_string && self.append_latin1(index, out)
+    }
+
+    /// The bytes of an `ArrayBuffer` or a view, lent for as long as no JS runs.
+    #[inline]
+    pub fn bytes(&self, index: usize) -> Result<&[u8]> {
+        let value = self.values[index];
+        let (mut start, mut length) = (ptr::null_mut(), 0);
+        // SAFETY: as above; the memory stays where it is during the call, and the slice does not outlive `self`.
+        unsafe {
+            let is_buffer =
+                sys::napi_get_arraybuffer_info(self.env, value, &raw mut start, &raw mut length)
+                    == sys::Status::napi_ok;
+            if !is_buffer {
+                checked(
+                    sys::napi_get_buffer_info(self.env, value, &raw mut start, &raw mut length),
+                    "bytes were expected",
+                )?;
+            }
+            Ok(if length == 0 {
+                &[]
+            } else {
+                std::slice::from_raw_parts(start.cast(), length)
+            })
+        }
+    }
+
+    pub fn integer(&self, number: i32) -> Result<sys::napi_value> {
+        let mut value = ptr::null_mut();
+        // SAFETY: as above.
+        checked(
+            unsafe { sys::napi_create_int32(self.env, number, &raw mut value) },
+            "no number was made",
+        )?;
+        Ok(value)
+    }
+
+    /// A string, a character a byte.
+    pub fn latin1(&self, text: &[u8]) -> Result<sys::napi_value> {
+        let mut value = ptr::null_mut();
+        // SAFETY: as above; the text is copied.
+        let status = unsafe {
+            sys::napi_create_string_latin1(
+                self.env,
+                text.as_ptr().cast(),
+                text.len() as isize,
+                &raw mut value,
+            )
+        };
+        checked(status, "no string was made")?;
+        Ok(value)
+    }
+}

@@ -1,0 +1,72 @@
+//! The front end's hooks for JavaScript: conversions of `polygate_downstream`.
+
+// Reason: in a test build nothing registers the functions with Node.
+#![cfg_attr(test, allow(dead_code))]
+// Reason: what N-API gives is owned.
+#![allow(clippy::needless_pass_by_value)]
+
+use napi::bindgen_prelude::{Buffer, Env, Result};
+use napi_derive::napi;
+use polygate_downstream::{self as downstream, HeadLimits};
+
+/// See `Native.frontEndWatch` in `ts/shared/native.ts`.
+#[napi(catch_unwind)]
+pub fn front_end_watch(
+    env: Env,
+    path: String,
+    max_head_bytes: u32,
+    max_headers: u32,
+) -> Result<bool> {
+    let watched = downstream::watch(&path, limits(max_head_bytes, max_headers));
+    if watched {
+        // The front end outlives this environment by a moment; without state the hooks are plain calls.
+        env.add_env_cleanup_hook((), |()| downstream::stop())?;
+    }
+    Ok(watched)
+}
+
+/// See `Native.frontEndLimits`.
+#[napi(catch_unwind)]
+pub fn front_end_limits(max_head_bytes: u32, max_headers: u32) {
+    downstream::set_limits(limits(max_head_bytes, max_headers));
+}
+
+/// See `Native.frontEndBegin`.
+#[napi(catch_unwind)]
+pub fn front_end_begin(slot: u32) -> u32 {
+    downstream::begin(slot).unwrap_or(0)
+}
+
+/// See `Native.frontEndEnd`.
+#[napi(catch_unwind)]
+pub fn front_end_end(slot: u32) {
+    downstream::end(slot);
+}
+
+/// See `Native.frontEndHead`.
+#[napi(catch_unwind)]
+pub fn front_end_head() -> Option<Buffer> {
+    downstream::with_current(|current| current.head.map(Buffer::from)).flatten()
+}
+
+/// See `Native.frontEndAddress`.
+#[napi(catch_unwind)]
+pub fn front_end_address() -> Option<String> {
+    downstream::with_current(|current| current.address.to_owned())
+}
+
+/// See `Native.frontEndAnswers`.
+#[napi(catch_unwind)]
+pub fn front_end_answers() -> Vec<Vec<u32>> {
+    downstream::answers()
+        .iter()
+        .map(|(status, count)| vec![u32::from(*status), *count])
+        .collect()
+}
+
+fn limits(max_head_bytes: u32, max_headers: u32) -> HeadLimits {
+    HeadLimits {
+        bytes: max_head_bytes as usize,
+        lines: max_headers as usize,
+    }
+}

@@ -1,0 +1,242 @@
+//! What one request needs of the native parts, in as few crossings as there can be: `begin` takes its head from the
+//! bytes that the front end has just received, `submit` writes the upstream's head straight into the upstream client's
+//! send buffer, `end` lets the next request of the connection through.
+
+// Reason: in a test build nothing registers the functions with Node.
+#![cfg_attr(test, allow(dead_code))]
+
+use std::ffi::c_void;
+use std::ptr;
+
+use napi::JsValue;
+use napi::bindgen_prelude::{Env, Object, Result};
+use napi::sys;
+use napi_derive::napi;
+use polygate_downstream as downstream;
+use polygate_head::{Forwarding, Framing};
+use polygate_upstream::Framing as Body;
+
+use crate::arguments::{Arguments, checked, method, wrong};
+use crate::heads::{compose_head, framing_of, release, take_bytes};
+use crate::upstream::ClientHandle;
+
+/// The head's bytes were not seen: TLS, or a front end without the hooks. JS takes them from the front end instead.
+const NOT_SEEN: i32 = -2;
+
+/// Bits of `submit`'s and `compose`'s `how`; `ForwardHow` in `ts/shared/native.ts`.
+const TRUSTED: i32 = 1;
+const TLS: i32 = 2;
+const UPGRADE: i32 = 4;
+
+/// Per worker. Freed with the environment.
+struct Exchanges {
+    heads: usize,
+    /// By slot: the client's address, and how many requests its connection has had.
+    clients: Vec<(Vec<u8>, u32)>,
+    path: Vec<u8>,
+    host: Vec<u8>,
+}
+
+/// A function that gives an object: `new` gives that object too. `heads` is `RequestHeads.id`.
+#[napi(js_name = "Exchanges", catch_unwind)]
+pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
+    let raw = env.raw();
+    let this = Box::into_raw(Box::new(Exchanges {
+        heads: heads as usize,
+        clients: Vec::new(),
+        path: Vec::new(),
+        host: Vec::new(),
+    }));
+    let data = this.cast::<c_void>();
+    // SAFETY: `env` is that of the running call; the hook runs once, after the last JS of the environment.
+    unsafe { sys::napi_add_env_cleanup_hook(raw, Some(free), data) };
+    let object = Object::new(&env)?;
+    let properties = [
+        method(c"begin", begin, data),
+        method(c"submit", submit, data),
+        method(c"compose", compose, data),
+        method(c"remoteAddress", remote_address, data),
+        method(c"setRemoteAddress", set_remote_address, data),
+        method(c"connectionRequests", connection_requests, data),
+        method(c"end", end, data),
+    ];
+    // SAFETY: as above; names and callbacks are static.
+    let status = unsafe {
+        sys::napi_define_properties(raw, object.raw(), properties.len(), properties.as_ptr())
+    };
+    checked(status, "no object was made")?;
+    Ok(Object::from_raw(raw, object.raw()))
+}
+
+unsafe extern "C" fn free(data: *mut c_void) {
+    // SAFETY: made by `exchanges`, given to this hook alone.
+    drop(unsafe { Box::from_raw(data.cast::<Exchanges>()) });
+}
+
+/// # Safety
+/// `data` is that of a function made by `exchanges`, on the environment's thread, one call at a time.
+unsafe fn this<'a>(data: *mut c_void) -> &'a mut Exchanges {
+    // SAFETY: the caller's promise.
+    unsafe { &mut *data.cast::<Exchanges>() }
+}
+
+impl Exchanges {
+    fn client(&mut self, slot: usize) -> &mut (Vec<u8>, u32) {
+        if slot >= self.clients.len() {
+            self.clients.resize_with(slot + 1, Default::default);
+        }
+        &mut self.clients[slot]
+    }
+}
+
+/// `begin(slot)`: 0, a refusal's code, or `notSeen`.
+unsafe extern "C" fn begin(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Arguments::<1>::answer(env, info, |call| {
+        // SAFETY: as in `this`.
+        let this = unsafe { this(call.data) };
+        let slot = call.integer_at(0)? as usize;
+        let heads = this.heads;
+        let client = this.client(slot);
+        client.0.clear();
+        let taken = downstream::with_current(|current| {
+            client.0.extend_from_slice(current.address.as_bytes());
+            current
+                .head
+                .map_or(NOT_SEEN, |head| take_bytes(heads, slot, head))
+        });
+        client.1 = downstream::begin(slot as u32).unwrap_or(0);
+        call.integer(taken.unwrap_or(NOT_SEEN))
+    })
+}
+
+/// The common end of `submit` and `compose`: arguments from `at` on are `path`, `host`, `how`, `port`.
+fn forwarding<const N: usize, R>(
+    this: &mut Exchanges,
+    call: &Arguments<N>,
+    slot: usize,
+    at: usize,
+    work: impl FnOnce(&Forwarding<'_>) -> Result<R>,
+) -> Result<R> {
+    let (mut path, mut host) = (
+        std::mem::take(&mut this.path),
+        std::mem::take(&mut this.host),
+    );
+    let has_path = call.optional_latin1(at, &mut path);
+    let has_host = call.optional_latin1(at + 1, &mut host);
+    let how = call.integer_at(at + 2)?;
+    let port = call.integer_at(at + 3)?;
+    let result = work(&Forwarding {
+        path: has_path.then_some(&path),
+        host: has_host.then_some(&host),
+        framing: framing_of(this.heads, slot),
+        upgrade: how & UPGRADE != 0,
+        client_address: this.clients.get(slot).map_or(b"", |client| &client.0),
+        trusted: how & TRUSTED != 0,
+        tls: how & TLS != 0,
+        port: port as u16,
+        ..Forwarding::default()
+    });
+    this.path = path;
+    this.host = host;
+    result
+}
+
+/// `submit(client, tag, endpoint, flags, slot, policy, path, host, how, port)`: a ticket, or a negative reason.
+unsafe extern "C" fn submit(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Arguments::<10>::answer(env, info, |call| {
+        // SAFETY: as in `this`.
+        let this = unsafe { this(call.data) };
+        let client = ClientHandle::from_js(env, call.values[0]).ok_or_else(|| wrong("an upstream client was expected"))?;
+        let (tag, endpoint, flags) = (call.integer_at(1)?, call.integer_at(2)? as u32, call.integer_at(3)? as u32);
+        let (slot, policy, heads) = (call.integer_at(4)? as usize, call.integer_at(5)? as usize, this.heads);
+        let ticket = forwarding(this, call, slot, 6, |forwarding| {
+            let body = match forwarding.framing {
+                Framing::None => Body::None,
+                Framing::Length(length) => Body::Length(length),
+                Framing::Chunked => Body::Chunked,
+            };
+            let mut composed = Ok(());
+            let ticket = client.submit_with(tag, endpoint, flags, body, |out| {
+                composed = compose_head(heads, slot, policy, forwarding, out);
+            });
+            if let Err(problem) = composed {
+                // Nothing was written, and nothing is sent before the loop's turn ends.
+                client.cancel(ticket);
+                return Err(wrong(problem));
+            }
+            Ok(ticket)
+        })?;
+        call.integer(ticket)
+    })
+}
+
+/// `compose(slot, policy, path, host, how, port)`: the head that `submit` would send, as latin-1.
+unsafe extern "C" fn compose(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Arguments::<6>::answer(env, info, |call| {
+        // SAFETY: as in `this`.
+        let this = unsafe { this(call.data) };
+        let (slot, policy, heads) = (
+            call.integer_at(0)? as usize,
+            call.integer_at(1)? as usize,
+            this.heads,
+        );
+        let mut out = Vec::new();
+        forwarding(this, call, slot, 2, |forwarding| {
+            compose_head(heads, slot, policy, forwarding, &mut out).map_err(wrong)
+        })?;
+        call.latin1(&out)
+    })
+}
+
+/// `remoteAddress(slot)`: text, '' where it is not known.
+unsafe extern "C" fn remote_address(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    Arguments::<1>::answer(env, info, |call| {
+        // SAFETY: as in `this`.
+        let this = unsafe { this(call.data) };
+        let slot = call.integer_at(0)? as usize;
+        call.latin1(this.clients.get(slot).map_or(b"", |client| &client.0))
+    })
+}
+
+/// `setRemoteAddress(slot, address)`: for a front end without the hooks.
+unsafe extern "C" fn set_remote_address(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    Arguments::<2>::answer(env, info, |call| {
+        // SAFETY: as in `this`.
+        let this = unsafe { this(call.data) };
+        let client = this.client(call.integer_at(0)? as usize);
+        client.0.clear();
+        client.0.extend_from_slice(call.bytes(1)?);
+        Ok(ptr::null_mut())
+    })
+}
+
+/// `connectionRequests(slot)`: requests on its connection so far, this one included; 0: not known.
+unsafe extern "C" fn connection_requests(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    Arguments::<1>::answer(env, info, |call| {
+        // SAFETY: as in `this`.
+        let this = unsafe { this(call.data) };
+        let slot = call.integer_at(0)? as usize;
+        call.integer(this.clients.get(slot).map_or(0, |client| client.1 as i32))
+    })
+}
+
+/// `end(slot)`
+unsafe extern "C" fn end(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Arguments::<1>::answer(env, info, |call| {
+        // SAFETY: as in `this`.
+        let this = unsafe { this(call.data) };
+        let slot = call.integer_at(0)? as usize;
+        downstream::end(slot as u32);
+        release(this.heads, slot);
+        Ok(ptr::null_mut())
+    })
+}

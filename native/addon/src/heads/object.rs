@@ -1,0 +1,311 @@
+//! `new RequestHeads(options)`: the object and its functions.
+
+use std::ffi::{CStr, c_void};
+use std::ptr::{self, NonNull};
+
+use napi::bindgen_prelude::{Buffer, Env, JsObjectValue, Object, Result, ToNapiValue};
+use napi::{JsValue, sys};
+use napi_derive::napi;
+use polygate_head::{Heads, Refusal};
+
+use super::calls::{Call, checked};
+use super::options::{HeadForwarding, HeadPolicyOptions, RequestHeadsOptions, wrong};
+use super::{
+    FLAGS, INFO_INTS, Instance, SLAB_EXTRA, add, compose_head, forget, limits, take_bytes, with,
+};
+
+/// See `RequestHeads` in `ts/shared/native-heads.ts`. A function that gives an object: `new` gives that object too.
+#[napi(js_name = "RequestHeads", catch_unwind)]
+#[allow(clippy::needless_pass_by_value)] // Reason: what N-API gives is owned.
+pub fn request_heads(env: Env, options: RequestHeadsOptions) -> Result<Object<'static>> {
+    create(env, &options)
+}
+
+/// Each refusal's detail, in the order of the codes from 1 on, beginning with `!` where it is `head_too_large`.
+#[napi(catch_unwind)]
+pub fn request_head_refusals() -> Vec<String> {
+    Refusal::ALL
+        .iter()
+        .map(|refusal| {
+            format!(
+                "{}{}",
+                if refusal.is_too_large() { "!" } else { "" },
+                refusal.detail()
+            )
+        })
+        .collect()
+}
+
+/// The bits of `HeadFlag`, in the order of the table.
+#[napi(catch_unwind)]
+pub fn request_head_flags() -> std::collections::HashMap<String, u32> {
+    FLAGS
+        .iter()
+        .map(|(name, bit)| ((*name).to_owned(), *bit))
+        .collect()
+}
+
+fn create(env: Env, options: &RequestHeadsOptions) -> Result<Object<'static>> {
+    let raw = env.raw();
+    let limits = limits(options.max_head_bytes, options.max_headers);
+    let slab_bytes = limits.max_bytes + SLAB_EXTRA;
+    let (mut slab, mut slab_start) = (ptr::null_mut(), ptr::null_mut());
+    let (mut memory, mut info, mut info_start) =
+        (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+    let mut kept = ptr::null_mut();
+    // SAFETY: the environment is that of the running call, on its thread. Both memories belong to V8 and never move; the
+    // references, which are never given back, keep them for as long as the environment lives.
+    unsafe {
+        checked(
+            sys::napi_create_buffer(raw, slab_bytes, &raw mut slab_start, &raw mut slab),
+            "no slab was made",
+        )?;
+        slab_start.cast::<u8>().write_bytes(0, slab_bytes);
+        checked(
+            sys::napi_create_reference(raw, slab, 1, &raw mut kept),
+            "the slab was not kept",
+        )?;
+        checked(
+            sys::napi_create_arraybuffer(raw, INFO_INTS * 4, &raw mut info_start, &raw mut memory),
+            "no info was made",
+        )?;
+        let int32 = sys::TypedarrayType::int32_array;
+        checked(
+            sys::napi_create_typedarray(raw, int32, INFO_INTS, memory, 0, &raw mut info),
+            "no info was made",
+        )?;
+        checked(
+            sys::napi_create_reference(raw, info, 1, &raw mut kept),
+            "the info was not kept",
+        )?;
+    }
+    let (Some(info_start), Some(slab_start)) = (NonNull::new(info_start), NonNull::new(slab_start))
+    else {
+        return Err(wrong("no memory"));
+    };
+    let id = add(Instance {
+        heads: Heads::new(options.slots as usize, limits),
+        policies: Vec::new(),
+        info: info_start.cast(),
+        slab: slab_start.cast(),
+        slab_bytes,
+        utf8: Vec::new(),
+        latin1: Vec::new(),
+    });
+    env.add_env_cleanup_hook(id, forget)?;
+
+    let mut object = Object::new(&env)?;
+    object.set_named_property("id", id as u32)?;
+    let properties = [
+        value(c"info", info),
+        value(c"slab", slab),
+        method(c"takeText", take_text, id),
+        method(c"header", header, id),
+        method(c"headers", headers, id),
+        method(c"release", release, id),
+        method(c"setLimits", set_limits, id),
+        method(c"policy", policy, id),
+        method(c"dropPolicy", drop_policy, id),
+        method(c"compose", compose, id),
+    ];
+    // SAFETY: as above; names and callbacks are static, the functions' data is a number.
+    let status = unsafe {
+        sys::napi_define_properties(raw, object.raw(), properties.len(), properties.as_ptr())
+    };
+    checked(status, "no object was made")?;
+    Ok(Object::from_raw(raw, object.raw()))
+}
+
+fn value(name: &'static CStr, value: sys::napi_value) -> sys::napi_property_descriptor {
+    sys::napi_property_descriptor {
+        utf8name: name.as_ptr(),
+        name: ptr::null_mut(),
+        method: None,
+        getter: None,
+        setter: None,
+        value,
+        attributes: sys::PropertyAttributes::enumerable,
+        data: ptr::null_mut(),
+    }
+}
+
+type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
+
+fn method(name: &'static CStr, callback: Callback, id: usize) -> sys::napi_property_descriptor {
+    sys::napi_property_descriptor {
+        method: Some(callback),
+        data: id as *mut c_void,
+        ..value(name, ptr::null_mut())
+    }
+}
+
+/// `takeText(slot, head)`
+unsafe extern "C" fn take_text(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    Call::answer(env, info, |call| {
+        let slot = call.number(0)?;
+        let text = with(call.instance, |instance| {
+            // A latin-1 character has at most two bytes in UTF-8; what is cut off is too long anyway.
+            let most = instance.heads.limits().max_bytes * 2 + 2;
+            let mut text = std::mem::take(&mut instance.utf8);
+            let is_string = call.string(1, most, &mut text);
+            instance.utf8 = text;
+            is_string.then(|| take_string(instance, slot))
+        });
+        let code = match text.flatten() {
+            Some(code) => code,
+            None => take_bytes(call.instance, slot, call.bytes(1)?),
+        };
+        if code < 0 {
+            return Err(wrong(format_args!("no slot {slot}")));
+        }
+        call.integer(code)
+    })
+}
+
+/// Reads the head in `utf8`, whose characters stand for bytes.
+fn take_string(instance: &mut Instance, slot: usize) -> i32 {
+    let text = std::mem::take(&mut instance.utf8);
+    let code = if text.is_ascii() {
+        instance.take(slot, &text)
+    } else {
+        let mut bytes = std::mem::take(&mut instance.latin1);
+        bytes.clear();
+        // A narrowing of each character would turn U+010A into a line feed.
+        let narrow = String::from_utf8_lossy(&text).chars().all(|character| {
+            let byte = u8::try_from(character);
+            bytes.extend(byte.ok());
+            byte.is_ok()
+        });
+        let code = if narrow {
+            instance.take(slot, &bytes)
+        } else {
+            instance.refuse(slot, Refusal::NotLatin1)
+        };
+        instance.latin1 = bytes;
+        code
+    };
+    instance.utf8 = text;
+    code
+}
+
+/// `header(slot, name)`
+unsafe extern "C" fn header(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::answer(env, info, |call| {
+        let slot = call.number(0)?;
+        let mut name = Vec::new();
+        if !call.string(1, 256, &mut name) {
+            return Err(wrong("a header name was expected"));
+        }
+        let found = with(call.instance, |instance| {
+            let mut values = instance.heads.get(slot)?.values(&name);
+            let first = values.next()?;
+            let Some(second) = values.next() else {
+                return Some(call.latin1(first));
+            };
+            // RFC 9110 5.3; cookies are joined as RFC 6265 4.2.1 writes them.
+            let between: &[u8] = if name.eq_ignore_ascii_case(b"cookie") {
+                b"; "
+            } else {
+                b", "
+            };
+            let mut joined = [first, second].join(between);
+            for value in values {
+                joined.extend_from_slice(between);
+                joined.extend_from_slice(value);
+            }
+            Some(call.latin1(&joined))
+        });
+        found.flatten().unwrap_or(Ok(Call::undefined()))
+    })
+}
+
+/// `headers(slot)`
+unsafe extern "C" fn headers(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::answer(env, info, |call| {
+        let slot = call.number(0)?;
+        let mut array = ptr::null_mut();
+        // SAFETY: `env` is that of the running call, on its thread.
+        let status = unsafe { sys::napi_create_array(env, &raw mut array) };
+        checked(status, "no array was made")?;
+        let filled = with(call.instance, |instance| {
+            let mut name = Vec::new();
+            let mut index = 0;
+            for (raw_name, value) in instance.heads.headers(slot) {
+                name.clear();
+                name.extend(raw_name.iter().map(u8::to_ascii_lowercase));
+                for text in [&name[..], value] {
+                    let text = call.latin1(text)?;
+                    // SAFETY: as above; both values belong to this call.
+                    let status = unsafe { sys::napi_set_element(env, array, index, text) };
+                    checked(status, "no array was made")?;
+                    index += 1;
+                }
+            }
+            Ok(array)
+        });
+        filled.unwrap_or(Ok(array))
+    })
+}
+
+/// `release(slot)`
+unsafe extern "C" fn release(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::answer(env, info, |call| {
+        let slot = call.number(0)?;
+        with(call.instance, |instance| instance.heads.release(slot));
+        Ok(Call::undefined())
+    })
+}
+
+/// `setLimits(maxHeadBytes, maxHeaders)`
+unsafe extern "C" fn set_limits(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    Call::answer(env, info, |call| {
+        let mut wanted = limits(call.number(0)? as u32, call.number(1)? as u32);
+        with(call.instance, |instance| {
+            // The slab is made once.
+            wanted.max_bytes = wanted.max_bytes.min(instance.slab_bytes - SLAB_EXTRA);
+            instance.heads.set_limits(wanted);
+        });
+        Ok(Call::undefined())
+    })
+}
+
+/// `policy(options)`
+unsafe extern "C" fn policy(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::answer(env, info, |call| {
+        let compiled = call.object::<HeadPolicyOptions>(0)?.compile()?;
+        let id = with(call.instance, |instance| instance.add_policy(compiled));
+        call.integer(id.ok_or_else(|| wrong("the request heads are gone"))? as i32)
+    })
+}
+
+/// `dropPolicy(id)`
+unsafe extern "C" fn drop_policy(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    Call::answer(env, info, |call| {
+        let id = call.number(0)?;
+        with(call.instance, |instance| instance.drop_policy(id));
+        Ok(Call::undefined())
+    })
+}
+
+/// `compose(slot, policy, forwarding)`
+unsafe extern "C" fn compose(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Call::answer(env, info, |call| {
+        let (slot, policy) = (call.number(0)?, call.number(1)?);
+        let forwarding = call.object::<HeadForwarding>(2)?;
+        let mut out = Vec::new();
+        forwarding
+            .lend(|forwarding| compose_head(call.instance, slot, policy, forwarding, &mut out))?
+            .map_err(wrong)?;
+        // SAFETY: as in `headers`; the bytes are given away.
+        unsafe { Buffer::to_napi_value(env, Buffer::from(out)) }
+    })
+}

@@ -1,0 +1,13 @@
+//! The addon: N-API conversions only. What it converts for lives in the other crates, which are tested without Node.
+
+mod arguments;
+mod downstream;
+mod exchanges;
+mod heads;
+mod upstream;
+
+/// The addon's version; `ts/shared/native.ts` refuses an addon of another version than the package's.
+#[napi_derive::napi(catch_unwind)]
+pub fn version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}

@@ -1,0 +1,269 @@
+//! Pins the gate: one message at a time, in order, nothing lost, bounded memory, the end of the stream told last.
+
+use super::*;
+use std::collections::VecDeque;
+use std::net::Ipv4Addr;
+
+const LIMITS: HeadLimits = HeadLimits {
+    bytes: 4096,
+    lines: 20,
+};
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+/// What the kernel holds: segments, then an end, an error, or nothing.
+struct Kernel {
+    segments: VecDeque<Vec<u8>>,
+    then: isize,
+    reads: usize,
+}
+
+impl Kernel {
+    fn of(segments: &[&[u8]], then: isize) -> Self {
+        Self {
+            segments: segments.iter().map(|segment| segment.to_vec()).collect(),
+            then,
+            reads: 0,
+        }
+    }
+
+    fn read(&mut self, space: &mut [u8]) -> isize {
+        self.reads += 1;
+        let Some(segment) = self.segments.front_mut() else {
+            return self.then;
+        };
+        let count = segment.len().min(space.len());
+        space[..count].copy_from_slice(&segment[..count]);
+        segment.drain(..count);
+        if segment.is_empty() {
+            self.segments.pop_front();
+        }
+        count as isize
+    }
+}
+
+/// Nothing to read now (EAGAIN).
+const EMPTY: isize = -1;
+const ENDED: isize = 0;
+
+fn connection() -> Connection {
+    let mut connection = Connection::new(1, Remote::v4(Ipv4Addr::LOCALHOST, 1));
+    connection.handle = std::ptr::dangling_mut::<u8>().cast();
+    connection.wanted = READABLE;
+    connection
+}
+
+fn receive(connection: &mut Connection, kernel: &mut Kernel) -> (Received, Vec<u8>) {
+    let mut out = vec![0; 512 * 1024];
+    let (received, _) = connection.receive(&mut out, LIMITS, &mut Vec::new(), |space| {
+        kernel.read(space)
+    });
+    out.truncate(if let Received::Bytes(count) = received {
+        count
+    } else {
+        0
+    });
+    (received, out)
+}
+
+#[test]
+fn one_whole_request_costs_one_read() {
+    let (mut connection, mut kernel) = (connection(), Kernel::of(&[GET], EMPTY));
+    assert_eq!(receive(&mut connection, &mut kernel).1, GET);
+    assert_eq!(kernel.reads, 1);
+    assert!(!connection.ready() && !connection.wants_mask());
+}
+
+#[test]
+fn the_next_message_waits_for_the_response() {
+    let (mut connection, mut kernel) = (connection(), Kernel::of(&[&GET.repeat(3)], EMPTY));
+    for _ in 0..3 {
+        assert_eq!(receive(&mut connection, &mut kernel).1, GET);
+        connection.begin();
+        assert!(!connection.ready());
+        assert_eq!(
+            receive(&mut connection, &mut kernel).0,
+            Received::Failed,
+            "nothing to read, nothing given"
+        );
+        connection.finish();
+    }
+    assert!(!connection.ready());
+    assert_eq!(connection.requests, 3);
+}
+
+#[test]
+fn the_next_message_waits_until_the_response_has_left() {
+    let (mut connection, mut kernel) = (connection(), Kernel::of(&[&GET.repeat(2)], EMPTY));
+    receive(&mut connection, &mut kernel);
+    connection.wanted = READABLE | WRITABLE;
+    assert!(!connection.ready());
+    connection.wanted = READABLE;
+    assert!(connection.ready());
+    assert_eq!(receive(&mut connection, &mut kernel).1, GET);
+}
+
+#[test]
+fn a_paused_connection_is_not_ready() {
+    let (mut connection, mut kernel) = (connection(), Kernel::of(&[&GET.repeat(2)], EMPTY));
+    receive(&mut connection, &mut kernel);
+    connection.wanted = 0;
+    assert!(!connection.ready());
+}
+
+#[test]
+fn a_client_that_sends_ahead_fills_no_more_than_the_stash() {
+    let (mut connection, mut kernel) =
+        (connection(), Kernel::of(&[GET, &GET.repeat(10_000)], EMPTY));
+    receive(&mut connection, &mut kernel);
+    connection.begin();
+    while !connection.wants_mask() {
+        assert_eq!(receive(&mut connection, &mut kernel).0, Received::Nothing);
+    }
+    assert_eq!(connection.stash_len(), STASH_LIMIT);
+    let reads = kernel.reads;
+    assert_eq!(receive(&mut connection, &mut kernel).0, Received::Nothing);
+    assert_eq!(kernel.reads, reads, "no read without room");
+    connection.finish();
+    let mut messages = 0;
+    loop {
+        match receive(&mut connection, &mut kernel) {
+            (Received::Bytes(_), bytes) => assert_eq!(bytes, GET),
+            (Received::Nothing, _) => continue,
+            (received, _) => {
+                assert_eq!(received, Received::Failed);
+                break;
+            }
+        }
+        messages += 1;
+    }
+    assert_eq!(messages, 10_000);
+    assert_eq!(
+        connection.stash.capacity(),
+        0,
+        "an idle connection keeps no buffer"
+    );
+}
+
+#[test]
+fn the_end_is_told_after_the_stash() {
+    let (mut connection, mut kernel) = (connection(), Kernel::of(&[GET, GET], ENDED));
+    receive(&mut connection, &mut kernel);
+    connection.begin();
+    assert_eq!(receive(&mut connection, &mut kernel).0, Received::Nothing);
+    assert_eq!(receive(&mut connection, &mut kernel).0, Received::Nothing);
+    assert!(connection.wants_mask(), "an end is reported for ever");
+    connection.finish();
+    assert!(connection.ready());
+    assert_eq!(receive(&mut connection, &mut kernel).1, GET);
+    assert!(connection.ready());
+    assert_eq!(receive(&mut connection, &mut kernel).0, Received::End);
+    assert!(!connection.ready());
+}
+
+#[test]
+fn an_end_within_a_head_is_told() {
+    let (mut connection, mut kernel) = (connection(), Kernel::of(&[GET, &GET[..9]], ENDED));
+    receive(&mut connection, &mut kernel);
+    assert_eq!(receive(&mut connection, &mut kernel).0, Received::Nothing);
+    assert!(!connection.ready(), "half a head is nothing to go on with");
+    assert_eq!(receive(&mut connection, &mut kernel).0, Received::End);
+
+    // The same, seen while a response was pending.
+    let (mut connection, mut kernel) = (self::connection(), Kernel::of(&[GET, &GET[..9]], ENDED));
+    receive(&mut connection, &mut kernel);
+    connection.begin();
+    receive(&mut connection, &mut kernel);
+    receive(&mut connection, &mut kernel);
+    connection.finish();
+    let mut told = Received::Nothing;
+    for _ in 0..3 {
+        if connection.ready() {
+            told = receive(&mut connection, &mut kernel).0;
+        }
+    }
+    assert_eq!(told, Received::End);
+}
+
+#[test]
+fn an_end_or_error_without_a_stash_is_told_at_once() {
+    for (then, told) in [(ENDED, Received::End), (EMPTY, Received::Failed)] {
+        let (mut connection, mut kernel) = (connection(), Kernel::of(&[GET], then));
+        receive(&mut connection, &mut kernel);
+        connection.begin();
+        assert_eq!(receive(&mut connection, &mut kernel).0, told);
+    }
+}
+
+#[test]
+fn both_sides_closed_ends_it_whatever_is_stashed() {
+    let (mut connection, mut kernel) = (connection(), Kernel::of(&[&GET.repeat(3)], EMPTY));
+    receive(&mut connection, &mut kernel);
+    connection.begin();
+    connection.hang_up();
+    assert!(connection.ready());
+    assert_eq!(receive(&mut connection, &mut kernel).0, Received::End);
+}
+
+#[test]
+fn tls_passes_as_it_is() {
+    let hello = [&[0x16, 3, 1][..], GET, GET].concat();
+    let (mut connection, mut kernel) = (connection(), Kernel::of(&[&hello, GET], ENDED));
+    assert_eq!(receive(&mut connection, &mut kernel).1, hello);
+    connection.begin();
+    assert_eq!(receive(&mut connection, &mut kernel).1, GET);
+    assert_eq!(receive(&mut connection, &mut kernel).0, Received::End);
+}
+
+#[test]
+fn after_an_upgrade_what_was_held_back_comes_as_it_is() {
+    let frames = b"\x81\x82\0\0\0\0hi\r\n\r\n";
+    let (mut connection, mut kernel) = (
+        connection(),
+        Kernel::of(&[&[GET, frames].concat(), frames], EMPTY),
+    );
+    receive(&mut connection, &mut kernel);
+    connection.begin();
+    assert!(!connection.ready());
+    connection.become_raw();
+    assert!(connection.ready());
+    assert_eq!(receive(&mut connection, &mut kernel).1, frames);
+    assert_eq!(receive(&mut connection, &mut kernel).1, frames);
+}
+
+#[test]
+fn what_follows_a_refused_head_is_swallowed_up_to_a_bound() {
+    let megabyte = vec![b'x'; 1024 * 1024];
+    let (mut connection, mut kernel) = (
+        connection(),
+        Kernel::of(&[b"no\r\n\r\n", &megabyte, GET, GET], EMPTY),
+    );
+    let refused = Received::Refused {
+        why: Refused::Malformed,
+        answerable: true,
+        close: false,
+    };
+    assert_eq!(receive(&mut connection, &mut kernel).0, refused);
+    assert!(!connection.ready());
+    assert_eq!(receive(&mut connection, &mut kernel).0, Received::Nothing);
+    assert_eq!(receive(&mut connection, &mut kernel).0, Received::Nothing);
+    assert_eq!(receive(&mut connection, &mut kernel).0, Received::Close);
+}
+
+#[test]
+fn a_body_that_breaks_closes_and_is_answered_only_before_the_response() {
+    let head = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n";
+    for started in [false, true] {
+        let (mut connection, mut kernel) =
+            (connection(), Kernel::of(&[head, b"hello!\r\n"], EMPTY));
+        receive(&mut connection, &mut kernel);
+        connection.begin();
+        connection.started = started;
+        let refused = Received::Refused {
+            why: Refused::Malformed,
+            answerable: !started,
+            close: true,
+        };
+        assert_eq!(receive(&mut connection, &mut kernel).0, refused);
+        assert_eq!(receive(&mut connection, &mut kernel).0, Received::Close);
+    }
+}

@@ -1,0 +1,86 @@
+//! What makes uWebSockets.js a gateway's front end, below JavaScript.
+//!
+//! uWebSockets.js reads, parses and answers by itself; some of it cannot be reached from JavaScript: the raw bytes of a
+//! head, the client's address without a system call, two requests sent at once to a handler that answers later, answers
+//! to malformed requests. [`watch`] puts functions of ours into the global offset table of its loaded image, in the place
+//! of `recv`, `send` and a few more. They call the real ones; no code of the image is changed.
+//!
+//! ```text
+//!   kernel ── recv ──> framing ──> gate ──> front end ──> handler (JS) ──> begin(slot) … end(slot)
+//!                        │           └─ the next message waits here until end(slot)
+//!                        └─ head as received, for with_current()
+//! ```
+//!
+//! Threads: state is per thread, since a front end belongs to one libuv loop; the image is changed once per process.
+//! Where anything is not as expected `watch` changes nothing and says false, and the front end runs as it is.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+#![cfg_attr(not(target_os = "linux"), allow(dead_code, unused))]
+
+mod answers;
+mod connection;
+mod edit;
+mod framing;
+mod head_lines;
+#[cfg(target_os = "linux")]
+mod image;
+#[cfg(target_os = "linux")]
+mod loop_hooks;
+mod remote;
+#[cfg(target_os = "linux")]
+mod socket_hooks;
+#[cfg(target_os = "linux")]
+mod thread;
+#[cfg(target_os = "linux")]
+mod uv;
+#[cfg(target_os = "linux")]
+mod watch;
+
+pub use framing::HeadLimits;
+#[cfg(target_os = "linux")]
+pub use watch::{answers, begin, end, set_limits, stop, watch, with_current};
+
+/// The request whose handler the front end is calling.
+#[derive(Debug)]
+pub struct Current<'a> {
+    /// The connection's number on this thread, never 0 and never used twice (until 2^32 connections).
+    pub connection: u32,
+    /// Requests bound to slots on this connection before this one.
+    pub earlier_requests: u32,
+    /// The head as received, to the empty line and with it. None where only ciphertext was seen (TLS).
+    pub head: Option<&'a [u8]>,
+    /// The client's address, without port; empty for unix sockets.
+    pub address: &'a str,
+    /// The client's port; 0 for unix sockets.
+    pub port: u16,
+}
+
+/// Where there is no ELF image to watch, the front end runs as it is.
+#[cfg(not(target_os = "linux"))]
+mod elsewhere {
+    use super::{Current, HeadLimits};
+
+    /// Always false.
+    pub fn watch(_path: &str, _limits: HeadLimits) -> bool {
+        false
+    }
+    /// Nothing to do.
+    pub fn set_limits(_limits: HeadLimits) {}
+    /// Nothing to do.
+    pub fn stop() {}
+    /// Always None.
+    pub fn with_current<R>(_use: impl FnOnce(Current<'_>) -> R) -> Option<R> {
+        None
+    }
+    /// Always None.
+    pub fn begin(_slot: u32) -> Option<u32> {
+        None
+    }
+    /// Nothing to do.
+    pub fn end(_slot: u32) {}
+    /// Always empty.
+    pub fn answers() -> [(u16, u32); 3] {
+        [(400, 0), (431, 0), (505, 0)]
+    }
+}
+#[cfg(not(target_os = "linux"))]
+pub use elsewhere::{answers, begin, end, set_limits, stop, watch, with_current};

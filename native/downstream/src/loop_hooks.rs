@@ -1,0 +1,228 @@
+//! The functions that stand in for libuv's poll and prepare functions within the front end's image.
+//!
+//! From them we know which handle polls a connection, and through their callbacks the front end is called again for
+//! bytes that the kernel no longer has: from where libuv calls it, never from within itself.
+
+use crate::connection::{PRIORITIZED, READABLE};
+use crate::thread::{self, Binding, Thread};
+use crate::uv::{self, PollCallback, PrepareCallback};
+use std::ffi::{c_int, c_void};
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+/// Messages given to one connection in a row before others get their turn.
+const MESSAGES_IN_A_ROW: u32 = 16;
+/// The front end's own callbacks: one function each in its image, so they are the same on all threads.
+static POLL: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
+static PREPARE: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
+
+pub unsafe extern "C" fn uv_poll_init_socket(
+    uv_loop: *mut c_void,
+    handle: *mut c_void,
+    descriptor: c_int,
+) -> c_int {
+    if let Some(connection) = thread::current().and_then(|thread| thread.connection(descriptor)) {
+        connection.handle = handle;
+    }
+    // SAFETY: the front end's own arguments, passed on.
+    unsafe { (uv::functions().poll_init_socket)(uv_loop, handle, descriptor) }
+}
+
+pub unsafe extern "C" fn uv_poll_start(
+    handle: *mut c_void,
+    events: c_int,
+    callback: PollCallback,
+) -> c_int {
+    let uv = uv::functions();
+    // SAFETY: the front end's own handle, initialised and not closed.
+    let descriptor = unsafe { uv::descriptor_of(uv, handle) };
+    let Some(thread) = thread::current() else {
+        // SAFETY: the front end's own arguments, passed on.
+        return unsafe { (uv.poll_start)(handle, events, callback) };
+    };
+    let known = POLL.load(Ordering::Relaxed);
+    if known.is_null() {
+        POLL.store(callback as *mut c_void, Ordering::Relaxed);
+    }
+    match thread.connection(descriptor) {
+        Some(connection)
+            if connection.handle == handle
+                && (known.is_null() || known == callback as *mut c_void) =>
+        {
+            connection.wanted = events;
+            connection.masked = connection.wants_mask();
+            let effective = effective_events(events, connection.masked);
+            settle(thread, descriptor);
+            // SAFETY: as above, with our callback in the place of its own.
+            unsafe { (uv.poll_start)(handle, effective, polled) }
+        }
+        // SAFETY: a listener, or a handle of another kind: the front end's own arguments, passed on.
+        _ => unsafe { (uv.poll_start)(handle, events, callback) },
+    }
+}
+
+/// With input masked we still want to hear of errors, and libuv forgets a handle without events.
+fn effective_events(wanted: c_int, masked: bool) -> c_int {
+    if masked {
+        wanted & !READABLE | PRIORITIZED
+    } else {
+        wanted
+    }
+}
+
+pub unsafe extern "C" fn uv_poll_stop(handle: *mut c_void) -> c_int {
+    let uv = uv::functions();
+    if let Some(thread) = thread::current() {
+        // SAFETY: the front end's own handle, initialised and not closed.
+        let descriptor = unsafe { uv::descriptor_of(uv, handle) };
+        if let Some(connection) = thread
+            .connection(descriptor)
+            .filter(|connection| connection.handle == handle)
+        {
+            connection.wanted = 0;
+        }
+    }
+    // SAFETY: the front end's own argument, passed on.
+    unsafe { (uv.poll_stop)(handle) }
+}
+
+pub unsafe extern "C" fn uv_close(handle: *mut c_void, callback: *mut c_void) {
+    let uv = uv::functions();
+    if let Some(thread) = thread::current() {
+        // SAFETY: the front end's own handle. One without a descriptor (a timer) gives -1.
+        let descriptor = unsafe { uv::descriptor_of(uv, handle) };
+        if let Some(connection) = thread
+            .connection(descriptor)
+            .filter(|connection| connection.handle == handle)
+        {
+            connection.handle = null_mut();
+            connection.wanted = 0;
+        }
+    }
+    // SAFETY: the front end's own arguments, passed on.
+    unsafe { (uv.close)(handle, callback) };
+}
+
+pub unsafe extern "C" fn uv_prepare_start(handle: *mut c_void, callback: PrepareCallback) -> c_int {
+    let uv = uv::functions();
+    let known = PREPARE.load(Ordering::Relaxed);
+    if thread::current().is_none() || !(known.is_null() || known == callback as *mut c_void) {
+        // SAFETY: the front end's own arguments, passed on.
+        return unsafe { (uv.prepare_start)(handle, callback) };
+    }
+    PREPARE.store(callback as *mut c_void, Ordering::Relaxed);
+    // SAFETY: as above, with our callback in the place of its own.
+    unsafe { (uv.prepare_start)(handle, prepared) }
+}
+
+/// Brings libuv's view of a connection in line with ours: masked or not, and due when it could go on.
+pub fn settle(thread: &mut Thread, descriptor: c_int) {
+    let Some(connection) = thread.connection(descriptor) else {
+        return;
+    };
+    if connection.handle.is_null() {
+        return;
+    }
+    let masked = connection.wants_mask();
+    if masked != connection.masked {
+        connection.masked = masked;
+        if connection.wanted != 0 {
+            // SAFETY: the handle is polled (`wanted`), so it is neither closed nor stopped.
+            unsafe {
+                (uv::functions().poll_start)(
+                    connection.handle,
+                    effective_events(connection.wanted, masked),
+                    polled,
+                );
+            }
+        }
+    }
+    if connection.ready() && !connection.due {
+        connection.due = true;
+        let serial = connection.serial;
+        thread.due.push(Binding { descriptor, serial });
+    }
+}
+
+/// Stands in for the front end's poll callback of an accepted connection.
+unsafe extern "C" fn polled(handle: *mut c_void, status: c_int, events: c_int) {
+    let mut events = events;
+    if events & PRIORITIZED != 0
+        && let Some(thread) = thread::current()
+    {
+        // Input is masked, and yet something is reported: both sides are closed (or it is urgent data, which HTTP does
+        // not know).
+        events = events & !PRIORITIZED | READABLE;
+        // SAFETY: libuv's handle, live during its callback.
+        let descriptor = unsafe { uv::descriptor_of(uv::functions(), handle) };
+        if let Some(connection) = thread.connection(descriptor) {
+            connection.hang_up();
+        }
+    }
+    // SAFETY: libuv's handle, live during its callback.
+    unsafe { dispatch(handle, status, events) };
+}
+
+/// Calls the front end, again while it can have another message, and ends what `current` and `begin` refer to.
+///
+/// SAFETY: `handle` is a polled handle of this thread's front end.
+unsafe fn dispatch(handle: *mut c_void, status: c_int, events: c_int) {
+    let callback = POLL.load(Ordering::Relaxed);
+    if callback.is_null() {
+        return;
+    }
+    // SAFETY: stored by `uv_poll_start` from an argument of this type.
+    let callback = unsafe { std::mem::transmute::<*mut c_void, PollCallback>(callback) };
+    if let Some(thread) = thread::current() {
+        thread.touched = -1;
+    }
+    // SAFETY: what libuv would have done.
+    unsafe { callback(handle, status, events) };
+    for turn in 0..=MESSAGES_IN_A_ROW {
+        let Some(thread) = thread::current() else {
+            return;
+        };
+        let descriptor = thread.touched;
+        let again = thread
+            .connection(descriptor)
+            .is_some_and(|connection| connection.handle == handle && connection.ready());
+        thread.touched = -1;
+        if !again {
+            break;
+        }
+        if turn == MESSAGES_IN_A_ROW {
+            settle(thread, descriptor);
+            break;
+        }
+        // SAFETY: the connection is open, and its handle is this one and polled for input: the front end sees one more
+        // readable event, from where libuv gives them.
+        unsafe { callback(handle, 0, READABLE) };
+    }
+    if let Some(thread) = thread::current() {
+        thread.touched = -1;
+        thread.head_of = -1;
+    }
+}
+
+/// Stands in for the front end's prepare callback, which runs before the loop waits: whoever is due gets its turn here.
+unsafe extern "C" fn prepared(handle: *mut c_void) {
+    let callback = PREPARE.load(Ordering::Relaxed);
+    if !callback.is_null() {
+        // SAFETY: stored by `uv_prepare_start` from an argument of this type.
+        let callback = unsafe { std::mem::transmute::<*mut c_void, PrepareCallback>(callback) };
+        // SAFETY: what libuv would have done.
+        unsafe { callback(handle) };
+    }
+    // To the last: the loop may wait for long after this. It ends, since a turn only uses up what is stashed.
+    while let Some(binding) = thread::current().and_then(|thread| thread.due.pop()) {
+        let Some(connection) = thread::current().and_then(|thread| thread.bound(binding)) else {
+            continue;
+        };
+        connection.due = false;
+        if connection.ready() {
+            let handle = connection.handle;
+            // SAFETY: `ready` says that the handle is polled.
+            unsafe { dispatch(handle, 0, READABLE) };
+        }
+    }
+}

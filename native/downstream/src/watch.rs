@@ -1,0 +1,141 @@
+//! What the addon calls: installing the hooks, and asking about and steering the current request.
+
+use crate::answers::Answer;
+use crate::framing::HeadLimits;
+use crate::image::{self, Image};
+use crate::{Current, loop_hooks, socket_hooks, thread, uv};
+use std::ffi::{CStr, CString, c_void};
+use std::sync::Mutex;
+
+/// Head bytes where the limit is "none": something must bound what is kept of an endless head.
+const MAX_HEAD_BYTES: usize = 1024 * 1024;
+
+/// The image that was changed, with its path. One per process.
+static WATCHED: Mutex<Option<CString>> = Mutex::new(None);
+
+/// Installs the hooks in the front end's file at `path` and starts this thread's state.
+///
+/// To be called before Node loads the file, on each thread that will: the front end creates its loop while it loads, and
+/// what it tells libuv then must pass the hooks. Called again on a thread it only changes the limits. False: nothing was
+/// changed, since the file does not load, its table is not as expected, or another file is watched already.
+pub fn watch(path: &str, limits: HeadLimits) -> bool {
+    let Ok(path) = CString::new(path) else {
+        return false;
+    };
+    let Ok(mut watched) = WATCHED.lock() else {
+        return false;
+    };
+    match watched.as_ref() {
+        Some(known) if *known != path => return false,
+        Some(_) => {}
+        None => {
+            if !install(&path) {
+                return false;
+            }
+            *watched = Some(path);
+        }
+    }
+    thread::start(bounded(limits));
+    true
+}
+
+/// Changes the limits for heads that are not complete yet. Without a watched front end it does nothing.
+pub fn set_limits(limits: HeadLimits) {
+    if let Some(thread) = thread::current() {
+        thread.limits = bounded(limits);
+    }
+}
+
+fn bounded(limits: HeadLimits) -> HeadLimits {
+    let bytes = if limits.bytes == 0 {
+        MAX_HEAD_BYTES
+    } else {
+        limits.bytes.min(MAX_HEAD_BYTES)
+    };
+    HeadLimits { bytes, ..limits }
+}
+
+/// Every function must be found among the image's imports before the first slot is written.
+fn install(path: &CStr) -> bool {
+    let functions: [(&CStr, *const c_void); 10] = [
+        (c"recv", socket_hooks::recv as *const c_void),
+        (c"send", socket_hooks::send as *const c_void),
+        (c"writev", socket_hooks::writev as *const c_void),
+        (c"accept4", socket_hooks::accept4 as *const c_void),
+        (c"close", socket_hooks::close as *const c_void),
+        (
+            c"uv_poll_init_socket",
+            loop_hooks::uv_poll_init_socket as *const c_void,
+        ),
+        (c"uv_poll_start", loop_hooks::uv_poll_start as *const c_void),
+        (c"uv_poll_stop", loop_hooks::uv_poll_stop as *const c_void),
+        (c"uv_close", loop_hooks::uv_close as *const c_void),
+        (
+            c"uv_prepare_start",
+            loop_hooks::uv_prepare_start as *const c_void,
+        ),
+    ];
+    if !uv::find() {
+        return false;
+    }
+    let Some(front_end) = Image::open(path) else {
+        return false;
+    };
+    let slots = functions.map(|(name, _)| front_end.slots(name));
+    if slots.iter().any(Vec::is_empty) || !image::pin(install as *const c_void) {
+        return false;
+    }
+    let mut replaced = true;
+    for (slots, (_, function)) in slots.iter().zip(functions) {
+        replaced &= slots.iter().all(|slot| image::replace(*slot, function));
+    }
+    // Without thread state the hooks are plain calls: a half-changed image (mprotect refused) still works.
+    replaced
+}
+
+/// Frees this thread's state. The addon calls it when Node's environment on this thread ends.
+pub fn stop() {
+    thread::stop();
+}
+
+/// Gives `use_it` the request whose handler is running. None outside a handler, and on connections that were not
+/// accepted on this thread since `watch`. `use_it` must not call back into JavaScript or the front end.
+pub fn with_current<R>(use_it: impl FnOnce(Current<'_>) -> R) -> Option<R> {
+    let thread = thread::current()?;
+    let descriptor = thread.touched;
+    let has_head = thread.head_of == descriptor;
+    let (connection, _, head) = thread.receiving(descriptor)?;
+    Some(use_it(Current {
+        connection: connection.serial,
+        earlier_requests: connection.requests,
+        head: has_head.then_some(head),
+        address: connection.remote.text(),
+        port: connection.remote.port,
+    }))
+}
+
+/// Binds the current request to `slot` and holds back what follows it on its connection until [`end`] of that slot.
+/// Returns how many requests the connection has had, this one included; None where there is no current request.
+///
+/// Each slot holds one request at a time: an earlier binding of the same slot is forgotten.
+pub fn begin(slot: u32) -> Option<u32> {
+    thread::current()?
+        .begin(slot)
+        .map(|connection| connection.requests)
+}
+
+/// The response of `slot` is complete, or its connection is gone: what was held back may follow. Never calls the front
+/// end; that happens before the loop waits next. Without a binding it does nothing.
+pub fn end(slot: u32) {
+    if let Some(thread) = thread::current()
+        && let Some(descriptor) = thread.end(slot)
+    {
+        loop_hooks::settle(thread, descriptor);
+    }
+}
+
+/// Answers that were given below JavaScript on this thread, as (status, count).
+pub fn answers() -> [(u16, u32); Answer::ALL.len()] {
+    let counts = thread::current().map_or([0; Answer::ALL.len()], |thread| thread.answers);
+    Answer::ALL.map(|answer| (answer.status(), counts[answer.index()]))
+}

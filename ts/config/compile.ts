@@ -1,0 +1,203 @@
+// Validated configuration -> plan: names become indexes, files absolute, shorthands plain. Called by load. Synchronous:
+// a peer with a name for a host is one endpoint with `ip: null` here; control resolves it and puts one endpoint an
+// address in its place. Defaults are not filled here: the schema has them.
+import { createHash } from 'node:crypto'
+import { isIP } from 'node:net'
+import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
+import { readPeerUrl, readStatuses } from './formats.ts'
+import type { FileHashes } from './named-files.ts'
+import type {
+  ActionPlan,
+  BalancePlan,
+  EndpointPlan,
+  EndpointTlsPlan,
+  HeaderEditsPlan,
+  HeaderPair,
+  ListenPlan,
+  Plan,
+  RoutePlan,
+  UpstreamPlan,
+} from './plan.ts'
+import type { Config, ListenConfig, RouteConfig, UpstreamConfig } from './schema.ts'
+
+export interface CompileOptions {
+  /** What relative file names start from. */
+  readonly folder: string
+  readonly fileHashes: FileHashes
+  /** `file:line:col` of a route. */
+  readonly sourceOf: (routeIndex: number) => string
+}
+
+export function compile(config: Config, options: CompileOptions): Plan {
+  const absolute = (file: string): string => resolve(options.folder, file)
+  const names = [...config.upstreams.keys()]
+  const { accessLog, admin, limits } = config
+  const plan = {
+    listen: config.listen.map(listener => listenPlan(listener, absolute, options.fileHashes)),
+    workers: config.workers === 'auto' ? availableParallelism() : config.workers,
+    admin: admin && { ...admin },
+    limits: { ...limits },
+    timeouts: { ...config.timeouts },
+    accessLog: accessLog && { ...accessLog, target: logTarget(accessLog.target, absolute) },
+    forwarded: { ...config.forwarded },
+    upstreams: [...config.upstreams].map(([name, upstream]) => upstreamPlan(name, upstream, absolute)),
+    routes: config.routes.map((route, index) => routePlan(route, index, names, limits.maxBodyBytes, options)),
+  }
+  const settled = { ...plan, accessLog: plan.accessLog || null }
+  return { version: planVersion(settled, options.fileHashes), ...settled }
+}
+
+/** Of the content: two files that say the same have one version. Named files count by content, not by name alone. */
+function planVersion(plan: Omit<Plan, 'version'>, fileHashes: FileHashes): string {
+  // Objects above are built key by key in one order, so their JSON is canonical.
+  const json = JSON.stringify([plan, [...fileHashes.values()]])
+  return createHash('sha256').update(json).digest('hex').slice(0, 12)
+}
+
+const logTarget = (target: string, absolute: (file: string) => string): string =>
+  target === 'stdout' || target === 'stderr' ? target : absolute(target)
+
+function listenPlan(listener: ListenConfig, absolute: (file: string) => string, fileHashes: FileHashes): ListenPlan {
+  if ('unix' in listener) return { address: '', port: 0, unix: absolute(listener.unix), tls: null }
+  const { address, port, tls } = listener
+  if (tls === null) return { address, port, unix: null, tls: null }
+  const certificates = [{ hosts: [], certificate: tls.certificate, key: tls.key }, ...tls.sni].map(entry => ({
+    hosts: entry.hosts.map(host => host.toLowerCase()),
+    certificate: absolute(entry.certificate),
+    key: absolute(entry.key),
+  }))
+  const clientCa = tls.clientCa === null ? null : absolute(tls.clientCa)
+  const fingerprint = createHash('sha256')
+  const files = certificates.flatMap(entry => [entry.certificate, entry.key]).concat(clientCa ?? [])
+  for (const file of files) fingerprint.update(`${fileHashes.get(file)}\n`)
+  return {
+    address,
+    port,
+    unix: null,
+    tls: { certificates, clientCa, minVersion: tls.minVersion, fingerprint: fingerprint.digest('hex').slice(0, 16) },
+  }
+}
+
+function upstreamPlan(name: string, upstream: UpstreamConfig, absolute: (file: string) => string): UpstreamPlan {
+  const { health, breaker } = upstream
+  const active = health.active && {
+    ...health.active,
+    statuses: health.active.statuses.flatMap(statusRange),
+  }
+  return {
+    name,
+    endpoints: upstream.peers.map(peer => endpointPlan(peer, upstream.tls, absolute)),
+    balance: balancePlan(upstream.balance),
+    timeouts: { ...upstream.timeouts },
+    retries: upstream.retries,
+    retryBudget: { ...upstream.retryBudget },
+    pool: { ...upstream.pool },
+    health: { passive: health.passive || null, active: active || null },
+    breaker: breaker || null,
+    hostHeader: upstream.hostHeader,
+  }
+}
+
+function statusRange(status: number | string): number[] {
+  if (typeof status === 'number') return [status]
+  const [first, last] = checked(readStatuses(status))
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index)
+}
+
+function balancePlan(balance: UpstreamConfig['balance']): BalancePlan {
+  if (typeof balance === 'string') return { kind: balance }
+  const { header, cookie } = balance.on
+  if (header !== null) return { kind: 'consistent-hash', on: 'header', name: header.toLowerCase() }
+  if (cookie !== null) return { kind: 'consistent-hash', on: 'cookie', name: cookie }
+  return { kind: 'consistent-hash', on: 'address', name: '' }
+}
+
+type PeerConfig = UpstreamConfig['peers'][number]
+
+function endpointPlan(
+  peer: PeerConfig,
+  shared: UpstreamConfig['tls'],
+  absolute: (file: string) => string,
+): EndpointPlan {
+  const { scheme, host, port, path } = checked(readPeerUrl(peer.url))
+  const tls = scheme === 'https' ? tlsPlan(peer.tls ?? shared, host, absolute) : null
+  if (scheme === 'unix') {
+    return { url: `unix://${path}`, host: '', port: 0, ip: null, unix: path, weight: peer.weight, tls }
+  }
+  const url = `${scheme}://${isIP(host) === 6 ? `[${host}]` : host}:${port}`
+  return { url, host, port, ip: isIP(host) > 0 ? host : null, unix: null, weight: peer.weight, tls }
+}
+
+function tlsPlan(tls: UpstreamConfig['tls'], host: string, absolute: (file: string) => string): EndpointTlsPlan {
+  const file = (name: string | null): string | null => (name === null ? null : absolute(name))
+  return {
+    serverName: tls.serverName ?? host,
+    ca: file(tls.ca),
+    certificate: file(tls.certificate),
+    key: file(tls.key),
+    verify: tls.verify,
+  }
+}
+
+function routePlan(
+  route: RouteConfig,
+  index: number,
+  upstreamNames: readonly string[],
+  maxBodyBytes: number,
+  options: CompileOptions,
+): RoutePlan {
+  const { match } = route
+  return {
+    name: route.name,
+    source: options.sourceOf(index),
+    match: {
+      hosts: match.hosts.map(host => host.toLowerCase()),
+      path: match.path,
+      methods: [...match.methods],
+      headers: [...match.headers].map(([name, value]) => ({
+        name: name.toLowerCase(),
+        value: typeof value === 'string' ? value : null,
+      })),
+      priority: match.priority,
+    },
+    action: actionPlan(route, upstreamNames),
+    cors:
+      (route.cors && {
+        ...route.cors,
+        headers: lower(route.cors.headers),
+        exposeHeaders: lower(route.cors.exposeHeaders),
+      }) ||
+      null,
+    requestHeaders: editsPlan(route.requestHeaders),
+    responseHeaders: editsPlan(route.responseHeaders),
+    maxBodyBytes: route.maxBodyBytes ?? maxBodyBytes,
+    webSocket: route.webSocket,
+  }
+}
+
+function actionPlan(route: RouteConfig, upstreamNames: readonly string[]): ActionPlan {
+  const { respond, redirect, stripPrefix, rewrite } = route
+  if (respond) return { kind: 'respond', status: respond.status, headers: pairs(respond.headers), body: respond.body }
+  if (redirect) return { kind: 'redirect', to: redirect.to, status: redirect.status }
+  return { kind: 'forward', upstream: upstreamNames.indexOf(route.upstream ?? ''), stripPrefix, rewrite }
+}
+
+function editsPlan(edits: RouteConfig['requestHeaders']): HeaderEditsPlan | null {
+  if (edits === null) return null
+  const plan = { set: pairs(edits.set), append: pairs(edits.append), remove: lower(edits.remove) }
+  return plan.set.length + plan.append.length + plan.remove.length === 0 ? null : plan
+}
+
+const pairs = (values: ReadonlyMap<string, string | readonly string[]>): HeaderPair[] =>
+  [...values].flatMap(([name, value]) =>
+    (typeof value === 'string' ? [value] : value).map((text): HeaderPair => [name.toLowerCase(), text]),
+  )
+
+const lower = (names: readonly string[]): string[] => names.map(name => name.toLowerCase())
+
+/** Validation has read these texts before; a failure here is a fault of ours, not of the file. */
+function checked<T>(value: T | string): T {
+  if (typeof value === 'string') throw new TypeError(`unvalidated text reached the compiler, expected ${value}`)
+  return value
+}

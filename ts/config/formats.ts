@@ -1,0 +1,221 @@
+// Checks of single texts: hosts, addresses, URLs, header names and values. Each says null, or what was expected. Used
+// by the schema; must not repeat the checked value, which may be a secret.
+import { BlockList, isIP } from 'node:net'
+import { domainToASCII } from 'node:url'
+import { compileExpression, literalProblem, readPathPattern, readTarget } from './path-pattern.ts'
+
+/** RFC 9110 5.6.2. */
+export const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+
+const label = '[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?'
+const hostName = new RegExp(`^(?=.{1,253}$)${label}(?:\\.${label})*$`, 'i')
+/** Digits and dots only: an address, and if it is none, a slip. */
+const numeric = /^[0-9.]+$/
+
+const isHost = (text: string): boolean => (numeric.test(text) ? isIP(text) === 4 : hostName.test(text))
+
+export const name = (text: string): string | null =>
+  /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(text)
+    ? null
+    : 'a name of letters, digits, ".", "_" and "-" that begins with a letter or digit, at most 128 long'
+
+export const ipAddress = (text: string): string | null =>
+  isIP(text) > 0 ? null : 'an IP address, as 127.0.0.1 or ::1 (0.0.0.0 for all)'
+
+export function cidr(text: string): string | null {
+  const expected = 'an address block, as 10.0.0.0/8, fd00::/8 or 192.168.1.7'
+  const [address = '', bits, ...more] = text.split('/')
+  const family = isIP(address)
+  if (family === 0 || more.length > 0) return expected
+  if (bits === undefined) return null
+  if (!/^\d{1,3}$/.test(bits)) return expected
+  const most = family === 4 ? 32 : 128
+  if (Number(bits) > most) return `at most /${most}`
+  const block = new BlockList()
+  block.addSubnet(address, Number(bits), family === 4 ? 'ipv4' : 'ipv6')
+  return null
+}
+
+/** Host of a route: a name, `*.name`, an IPv4 address, `[IPv6]`; no port. */
+export function hostPattern(text: string): string | null {
+  if (text === '*') return 'a host, or no hosts at all for any'
+  if (/^\[.*\]$/.test(text)) return isIP(text.slice(1, -1)) === 6 ? null : 'an IPv6 address in brackets, as [::1]'
+  if (/:\d*$/.test(text)) return 'a host without port'
+  const plain = text.startsWith('*.') ? text.slice(2) : text
+  if (isHost(plain) && !(numeric.test(plain) && plain !== text)) return null
+  const ascii = /[^\u0000-\u007f]/.test(plain) ? domainToASCII(plain) : ''
+  if (ascii !== '') return 'the ASCII form of an international name (xn--...)'
+  return 'a host name, as api.example.com or *.example.com'
+}
+
+export const serverName = (text: string): string | null => (isHost(text) || isIP(text) > 0 ? null : 'a host name')
+
+export interface PeerUrl {
+  readonly scheme: 'http' | 'https' | 'unix'
+  /** '' for unix sockets. */
+  readonly host: string
+  readonly port: number
+  /** Path of the socket. */
+  readonly path: string
+}
+
+/** By hand and not with `URL`, which takes `http://1` for 0.0.0.1 and drops what it does not like. */
+export function readPeerUrl(text: string): PeerUrl | string {
+  if (text.startsWith('unix:')) {
+    const path = /^unix:(?:\/\/)?(\/(?!\/).*)$/s.exec(text)?.[1]
+    return path === undefined ? 'unix:// and an absolute path, as unix:///run/app.sock' : socket(path)
+  }
+  if (text.includes('@')) return noMore
+  const parts = /^(https?):\/\/(?:\[([^\]/]*)\]|([^/:?#@[\]]*))(?::(\d*))?(.*)$/i.exec(text)
+  if (!parts) return 'a URL, as http://127.0.0.1:9000, https://name or unix:///run/app.sock'
+  const [, schemeText = '', six, plain = '', portText, tail] = parts
+  const scheme = schemeText.toLowerCase() as 'http' | 'https'
+  if (six === undefined ? !isHost(plain) : isIP(six) !== 6) return 'a host name or IP address behind ://'
+  const port = portText === undefined ? (scheme === 'http' ? 80 : 443) : Number(portText || NaN)
+  if (!(port >= 1 && port <= 65535)) return 'a port from 1 to 65535'
+  if (tail !== '' && tail !== '/') return noMore
+  return { scheme, host: (six ?? plain).toLowerCase(), port, path: '' }
+}
+
+const noMore = 'a URL without path, query and user (a path is what `rewrite` is for)'
+
+const socket = (path: string): PeerUrl | string => socketPath(path) ?? { scheme: 'unix', host: '', port: 0, path }
+
+/** sun_path has 108 bytes with the final zero. */
+export function socketPath(path: string): string | null {
+  if (path === '' || path.includes('\0')) return 'the path of a unix socket'
+  return Buffer.byteLength(path) > 107 ? 'the path of a unix socket of at most 107 bytes' : null
+}
+
+export const peerUrl = (text: string): string | null => {
+  const url = readPeerUrl(text)
+  return typeof url === 'string' ? url : null
+}
+
+export const fileName = (text: string): string | null =>
+  text === '' || text.includes('\0') ? 'the name of a file' : null
+
+export const headerName = (text: string): string | null =>
+  token.test(text) ? null : "a header name (letters, digits and any of !#$%&'*+-.^_`|~)"
+
+/** RFC 9110 5.5, and no character that latin-1 lacks: heads are written as bytes. */
+export function headerValue(text: string): string | null {
+  if (/[\u0000-\u0008\u000a-\u001f\u007f]/.test(text))
+    return 'a header value without line breaks and control characters'
+  if (/[^\u0000-\u00ff]/.test(text)) return 'a header value of latin-1 characters'
+  return text.trim() === text ? null : 'a header value without blanks at its ends'
+}
+
+const hopByHop = new Set([
+  'connection',
+  'content-length',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+const framing = 'another header: this one belongs to the connection, and the gateway writes it itself'
+
+/** Names that `requestHeaders` may edit. */
+export function requestHeaderName(text: string): string | null {
+  const lower = text.toLowerCase()
+  if (lower === 'host') return 'another header: Host is what hostHeader of the upstream is for'
+  return headerName(text) ?? (hopByHop.has(lower) || lower === 'expect' ? framing : null)
+}
+
+/** Names that `responseHeaders` and `respond` may set. */
+export function responseHeaderName(text: string): string | null {
+  const lower = text.toLowerCase()
+  return headerName(text) ?? (hopByHop.has(lower) || lower === 'date' ? framing : null)
+}
+
+/** A value to compare with, or `~` and a regular expression. */
+export function headerMatch(text: string): string | null {
+  if (!text.startsWith('~')) return headerValue(text)
+  const expression = compileExpression(text.slice(1))
+  return typeof expression === 'string' ? expression : null
+}
+
+export function hostHeader(text: string): string | null {
+  if (text === 'preserve' || text === 'peer') return null
+  const [, host = '', port] = /^(.*?)(?::(\d{1,5}))?$/s.exec(text) ?? []
+  const good = /^\[.*\]$/.test(host) ? isIP(host.slice(1, -1)) === 6 : isHost(host)
+  return good && (port === undefined || (Number(port) >= 1 && Number(port) <= 65535))
+    ? null
+    : 'preserve, peer, or a host with or without port, as api.example.com'
+}
+
+export function method(text: string): string | null {
+  if (/^[A-Z][A-Z-]{0,31}$/.test(text)) return null
+  return 'a method in capital letters, as GET'
+}
+
+export const pathPattern = (text: string): string | null => {
+  const pattern = readPathPattern(text)
+  return typeof pattern === 'string' ? pattern : null
+}
+
+/** Printable ASCII without blanks: what may stand in a request line or a Location. */
+const urlCharacters = /^[\x21-\x7e]*$/
+
+export function targetPath(text: string): string | null {
+  if (!text.startsWith('/')) return 'a path that begins with /'
+  const names = readTarget(text)
+  return literalProblem(text) ?? (typeof names === 'string' ? names : null)
+}
+
+export function redirectTarget(text: string): string | null {
+  if (!/^\/(?![/\\])/.test(text) && !/^https?:\/\/[^/?#@{}\\]+(?:[/?#]|$)/i.test(text)) {
+    return 'a path that begins with one /, or a URL that begins with http:// or https:// and a host'
+  }
+  if (!urlCharacters.test(text) || text.includes('\\')) return 'a URL of printable ASCII without blanks and backslashes'
+  const names = readTarget(text)
+  if (typeof names === 'string') return names
+  return /#.*[{}]/.test(text) ? 'a fragment without {name}' : null
+}
+
+/** A path and query that is sent as it is. */
+export const requestTarget = (text: string): string | null =>
+  text.startsWith('/') && urlCharacters.test(text) && !text.includes('#')
+    ? null
+    : 'a path that begins with /, of printable ASCII without blanks and #'
+
+export function stripPrefix(text: string): string | null {
+  if (!text.startsWith('/')) return 'a path that begins with /'
+  return literalProblem(text) ?? (text.endsWith('/') || /[*{}]/.test(text) ? 'a plain path without / at its end' : null)
+}
+
+export function origin(text: string): string | null {
+  if (text === '*') return null
+  const [, host = '', port] = /^https?:\/\/(?:\*\.)?(.*?)(?::(\d{1,5}))?$/.exec(text) ?? []
+  const good = /^\[.*\]$/.test(host) ? isIP(host.slice(1, -1)) === 6 : isHost(host)
+  return good && (port === undefined || Number(port) <= 65535) && text === text.toLowerCase()
+    ? null
+    : 'an origin in lower case, as https://app.example.com or https://*.example.com, or *'
+}
+
+export const headerNameOrAny = (text: string): string | null => (text === '*' ? null : headerName(text))
+
+/** `204` or `200-299`, as first and last status. */
+export function readStatuses(text: string): readonly [number, number] | string {
+  const parts = /^([1-5]\d\d)(?:-([1-5]\d\d))?$/.exec(text)
+  const [first, last] = [Number(parts?.[1]), Number(parts?.[2] ?? parts?.[1])]
+  return first <= last ? [first, last] : 'a status or a range of them, as 204 or "200-299"'
+}
+
+export const statuses = (text: string): string | null => {
+  const range = readStatuses(text)
+  return typeof range === 'string' ? range : null
+}
+
+export const logTarget = (text: string): string | null =>
+  text === 'stdout' || text === 'stderr' ? null : text === '' || text.includes('\0') ? 'stdout, stderr or a file' : null
+
+/** Sent as `Authorization: Bearer`, so it must be able to stand in a header. */
+export const adminToken = (text: string): string | null =>
+  text.length >= 8 && /^[\x21-\x7e]+$/.test(text)
+    ? null
+    : 'a token of at least 8 printable ASCII characters without blanks'

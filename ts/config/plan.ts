@@ -1,0 +1,208 @@
+// The plan: the configuration after validation, with defaults filled in, names turned into indexes and addresses
+// resolved. Control makes it, workers run it. Plain, immutable, serialisable as JSON; nothing here has a method.
+// A route's, upstream's or endpoint's id is its index in its list.
+
+export interface Plan {
+  /** Hash of the content; names the plan in logs, `/readyz` and reload answers. */
+  readonly version: string
+  readonly listen: readonly ListenPlan[]
+  readonly workers: number
+  readonly admin: AdminPlan | null
+  readonly limits: LimitsPlan
+  readonly timeouts: ServerTimeoutsPlan
+  readonly accessLog: AccessLogPlan | null
+  readonly forwarded: ForwardedPlan
+  readonly upstreams: readonly UpstreamPlan[]
+  readonly routes: readonly RoutePlan[]
+}
+
+export interface ListenPlan {
+  /** IP address, or `unix` listeners: null. */
+  readonly address: string
+  readonly port: number
+  /** Path of a unix socket; then `address` is '' and `port` 0. */
+  readonly unix: string | null
+  readonly tls: ListenTlsPlan | null
+}
+
+export interface ListenTlsPlan {
+  /** Absolute file names, PEM. The first entry answers clients that name no (known) server. */
+  readonly certificates: readonly {
+    readonly hosts: readonly string[]
+    readonly certificate: string
+    readonly key: string
+  }[]
+  /** CA file for client certificates, or null. The binding asks for one but does not insist (facts/uws 1.5). */
+  readonly clientCa: string | null
+  readonly minVersion: '1.2' | '1.3'
+  /** Hash over the content of all files above: a changed certificate is a changed plan. */
+  readonly fingerprint: string
+}
+
+export interface AdminPlan {
+  readonly address: string
+  readonly port: number
+  readonly token: string | null
+}
+
+/** 0 means no limit, everywhere. */
+export interface LimitsPlan {
+  readonly maxHeadBytes: number
+  readonly maxHeaders: number
+  readonly maxBodyBytes: number
+  readonly maxRequestsPerConnection: number
+  /** Requests in flight in one worker; past them 503 overloaded. */
+  readonly maxConcurrentRequests: number
+}
+
+export interface ServerTimeoutsPlan {
+  readonly drainMs: number
+  /** Keep-alive idle time of client connections, seconds granularity. */
+  readonly idleMs: number
+}
+
+export interface AccessLogPlan {
+  /** 'stdout', 'stderr' or an absolute file name. */
+  readonly target: string
+  /** 0..1, share of requests that are logged; errors (5xx) always are. */
+  readonly sample: number
+}
+
+export interface ForwardedPlan {
+  /** CIDR blocks whose X-Forwarded-* and Forwarded headers are believed. */
+  readonly trustedProxies: readonly string[]
+  /** Also send RFC 7239 `Forwarded`. */
+  readonly rfc7239: boolean
+  /** Send `Via: 1.1 polygate` both ways. */
+  readonly via: boolean
+}
+
+export interface UpstreamPlan {
+  readonly name: string
+  readonly endpoints: readonly EndpointPlan[]
+  readonly balance: BalancePlan
+  readonly timeouts: { readonly connectMs: number; readonly responseMs: number; readonly idleMs: number }
+  /** How often a failed request may be sent again (to another endpoint where there is one). */
+  readonly retries: number
+  /** Retries allowed as a share of requests over 10 s, plus a floor per second. */
+  readonly retryBudget: { readonly ratio: number; readonly minPerSecond: number }
+  readonly pool: { readonly maxConnections: number; readonly maxWaiting: number; readonly idleMs: number }
+  readonly health: { readonly passive: PassiveHealthPlan | null; readonly active: ActiveHealthPlan | null }
+  readonly breaker: BreakerPlan | null
+  /** 'preserve' sends the client's Host, 'peer' the peer's authority, anything else is sent as it is. */
+  readonly hostHeader: string
+}
+
+export type BalancePlan =
+  | { readonly kind: 'round-robin' }
+  | { readonly kind: 'least-connections' }
+  | { readonly kind: 'consistent-hash'; readonly on: 'header' | 'cookie' | 'address'; readonly name: string }
+
+/** One address of one peer: a peer whose name resolves to several addresses becomes several endpoints. */
+export interface EndpointPlan {
+  /** The peer's URL as configured, without path: `http://host:port`, `https://…`, `unix:///path`. */
+  readonly url: string
+  /** Host as configured (name or IP, without brackets); '' for unix sockets. What `hostHeader: peer` and SNI use. */
+  readonly host: string
+  readonly port: number
+  /** IP address to connect to; null for unix sockets, and for names that did not resolve (endpoint is down). */
+  readonly ip: string | null
+  readonly unix: string | null
+  readonly weight: number
+  readonly tls: EndpointTlsPlan | null
+}
+
+export interface EndpointTlsPlan {
+  readonly serverName: string
+  /** CA file (PEM, absolute), or null for the system's roots. */
+  readonly ca: string | null
+  readonly certificate: string | null
+  readonly key: string | null
+  readonly verify: boolean
+}
+
+/** `failures` in a row eject an endpoint for `ejectMs`, doubled each time up to `maxEjectMs`. */
+export interface PassiveHealthPlan {
+  readonly failures: number
+  readonly ejectMs: number
+  readonly maxEjectMs: number
+}
+
+export interface ActiveHealthPlan {
+  readonly path: string
+  readonly intervalMs: number
+  readonly timeoutMs: number
+  readonly healthyAfter: number
+  readonly unhealthyAfter: number
+  readonly statuses: readonly number[]
+}
+
+/** Opens when at least `minRequests` in `windowMs` failed at `errorRatio` or more; half-open after `openMs`. */
+export interface BreakerPlan {
+  readonly errorRatio: number
+  readonly minRequests: number
+  readonly windowMs: number
+  readonly openMs: number
+}
+
+export interface RoutePlan {
+  readonly name: string
+  /** `file:line:col` of the route in the configuration, for `explain` and logs. */
+  readonly source: string
+  readonly match: MatchPlan
+  readonly action: ActionPlan
+  readonly cors: CorsPlan | null
+  /** Edits of the request that goes upstream, and of the response that comes back. */
+  readonly requestHeaders: HeaderEditsPlan | null
+  readonly responseHeaders: HeaderEditsPlan | null
+  readonly maxBodyBytes: number
+  readonly webSocket: boolean
+}
+
+export interface MatchPlan {
+  /** Lower case; `*.example.com` allowed; [] = any. */
+  readonly hosts: readonly string[]
+  /** `/exact`, `/a/{name}/b`, `/prefix/*`, `~regular expression`. */
+  readonly path: string
+  /** Upper case; [] = any. */
+  readonly methods: readonly string[]
+  /** All must hold. `value` null: present. A value that begins with `~` is a regular expression. */
+  readonly headers: readonly { readonly name: string; readonly value: string | null }[]
+  /** Higher first; breaks the documented order only where set. Default 0. */
+  readonly priority: number
+}
+
+export type ActionPlan =
+  | {
+      readonly kind: 'forward'
+      readonly upstream: number
+      readonly stripPrefix: string | null
+      /** Target path with `{name}` of captured parameters, `{*}` for the rest of `/*`; query is kept. */
+      readonly rewrite: string | null
+    }
+  | {
+      readonly kind: 'respond'
+      readonly status: number
+      readonly headers: readonly HeaderPair[]
+      readonly body: string
+    }
+  | { readonly kind: 'redirect'; readonly to: string; readonly status: number }
+
+export type HeaderPair = readonly [name: string, value: string]
+
+export interface HeaderEditsPlan {
+  readonly set: readonly HeaderPair[]
+  readonly append: readonly HeaderPair[]
+  readonly remove: readonly string[]
+}
+
+export interface CorsPlan {
+  /** Exact origins, `*`, or `https://*.example.com`. */
+  readonly origins: readonly string[]
+  readonly methods: readonly string[]
+  /** Request headers allowed; ['*'] reflects what was asked for. */
+  readonly headers: readonly string[]
+  readonly exposeHeaders: readonly string[]
+  readonly credentials: boolean
+  readonly maxAgeSeconds: number
+}

@@ -1,0 +1,32 @@
+// All rules, in one list; load applies each to the written tree. A new capability adds its rules here.
+import {
+  capturedNames,
+  fittingKeys,
+  knownUpstreams,
+  reachableRoutes,
+  soundCors,
+  soundHeaderEdits,
+  strippablePrefix,
+  uniqueRouteNames,
+} from './rules/routes.ts'
+import type { Rule } from './rules/rule.ts'
+import { distinctListeners, distinctServerNames, guardedAdmin } from './rules/server.ts'
+import { distinctPeers, soundHealth, usedTls, weightedPeers } from './rules/upstreams.ts'
+
+export const rules: readonly Rule[] = [
+  distinctListeners,
+  distinctServerNames,
+  guardedAdmin,
+  distinctPeers,
+  weightedPeers,
+  usedTls,
+  soundHealth,
+  uniqueRouteNames,
+  knownUpstreams,
+  reachableRoutes,
+  fittingKeys,
+  capturedNames,
+  strippablePrefix,
+  soundCors,
+  soundHeaderEdits,
+]

@@ -1,0 +1,261 @@
+// One request and its response while they are in flight. Every stage reads and writes it; it knows no stage.
+// Exchanges are made once and reused by slot: closures that uWebSockets.js wants per request are made once per slot,
+// and a generation tells a late row or callback of an earlier request from one of this.
+import type { HttpRequest, HttpResponse, us_socket_context_t } from 'uWebSockets.js'
+import type { HeaderPair, ListenPlan, Plan, RoutePlan } from '../config/plan.ts'
+import { errorKinds, type ErrorCode } from '../shared/errors.ts'
+import type { Pipeline } from './pipeline.ts'
+
+/** What a stage says: go on with the next one, send `exchange.answer`, or somebody will continue later. */
+export const Verdict = { next: 0, answer: 1, later: 2 } as const
+export type Verdict = (typeof Verdict)[keyof typeof Verdict]
+
+/** A plan in use: what an exchange holds on to until it ends, even when a newer plan has taken over. */
+export interface RunningPlan {
+  readonly plan: Plan
+  readonly pipeline: Pipeline
+  /** Edits of the response's header block, by route id; null for none. */
+  readonly responseEdits: readonly (((block: string) => string) | null)[]
+  /** `\r\nvia: 1.1 polygate`, or ''. */
+  readonly via: string
+  /** Counts a request that begins with it. */
+  begun(): void
+  /** Exchanges that began with it and have not ended. */
+  exchanges: number
+  /** Gives back what the plan has acquired; called once it is neither current nor in use. */
+  release(): void
+}
+
+/** What the front end knows of the listener that a request came in by. */
+export interface Listener {
+  readonly plan: ListenPlan
+  readonly scheme: 'http' | 'https'
+  readonly port: number
+}
+
+/** What a client's upgrade request brought that the front end needs again when it upgrades. */
+export interface Handshake {
+  readonly key: string
+  readonly protocols: string
+  readonly context: us_socket_context_t
+}
+
+/** An answer that Polygate gives by itself. */
+export interface Answer {
+  readonly status: number
+  readonly headers: readonly HeaderPair[]
+  readonly body: string
+  /** Close the client's connection afterwards. */
+  readonly close: boolean
+}
+
+/**
+ * ```
+ *            begin            submit            first row           last byte
+ *   free ──────────> open ──────────> waiting ──────────> sending ──────────> free
+ *                     │ answer, abort   │ answer, abort      │ abort, upstream died: connection closed
+ *                     └────────────────-┴───────────────────-┴──────────────> free
+ * ```
+ */
+export const Phase = { free: 0, open: 1, waiting: 2, sending: 3 } as const
+export type Phase = (typeof Phase)[keyof typeof Phase]
+
+/** The callbacks that uWebSockets.js gets for an exchange; wired once per slot by the worker. */
+export interface ExchangeCallbacks {
+  aborted(exchange: Exchange): void
+  body(exchange: Exchange, chunk: ArrayBuffer, last: boolean): void
+  writable(exchange: Exchange, offset: number): boolean
+  /** Writes what is due, inside a cork. */
+  corked(exchange: Exchange): void
+}
+
+export class Exchange {
+  readonly slot: number
+  /** Comes back in each row of the upstream client: slot and generation, bit 30 clear. */
+  tag = 0
+  phase: Phase = Phase.free
+  /** Set while the front end's response may be used. */
+  response!: HttpResponse
+  /** The front end's request: on its stack, gone when the handler returns. */
+  request!: HttpRequest
+  listener!: Listener
+  /** The plan it began with; it ends on the same. */
+  running!: RunningPlan
+  /** Index in the plan's routes, -1 before match. */
+  routeId = -1
+  route: RoutePlan | null = null
+  /** Values of path parameters, in the order of the route's names. */
+  captures: readonly string[] | null = null
+
+  method = ''
+  methodId = 0
+  host = ''
+  /** Normalised path, as routes are matched against. */
+  path = ''
+  /** Query without `?`. */
+  query = ''
+  requestId = ''
+  /** A CORS preflight for the route. */
+  preflight = false
+  /** 0 none, 1 by length, 2 chunked; as the client framed it. */
+  framing = 0
+  /** Content-Length, with framing 1. */
+  contentLength = 0
+  /** What an upgrade to WebSocket needs; null for any other request. */
+  handshake: Handshake | null = null
+  /** Set while the upstream's WebSocket is being opened: gives that up. */
+  endSocket: (() => void) | null = null
+  maxBodyBytes = 0
+  /** The connection closes after this response. */
+  lastOnConnection = false
+  /** Answered early or refused: the rest of the client's body is not wanted. */
+  bodyUnread = false
+
+  startedAtMs = 0
+  requestBytes = 0
+  responseBytes = 0
+  /** Final status sent to the client; 499 when it went away before. */
+  status = 0
+  code: ErrorCode | null = null
+  detail = ''
+  answer: Answer | null = null
+  /** Response header lines to add, each as `\r\nname: value` (CORS, route edits). */
+  extraHeaders = ''
+
+  upstream = -1
+  endpoint = -1
+  ticket = 0
+  attempts = 0
+  tried = 0
+  submittedAtMs = 0
+  upstreamMs = 0
+  upstreamStatus = 0
+  /** Body bytes kept for a second attempt; null once they are too many or have gone out. */
+  replay: Uint8Array[] | null = null
+  replayBytes = 0
+  /** The whole request body has been given to the upstream client. */
+  bodyDone = true
+  clientPaused = false
+
+  /** Length of a response of known length, else -1. */
+  total = -1
+  headSent = false
+  upstreamPaused = false
+  /** The upstream has said its last word. */
+  upstreamDone = false
+  /** What `tryEnd` did not take, and its offset in the body. */
+  unsent: Uint8Array | null = null
+  unsentOffset = 0
+
+  readonly onAborted: () => void
+  readonly onBody: (chunk: ArrayBuffer, last: boolean) => void
+  readonly onWritable: (offset: number) => boolean
+  readonly onCorked: () => void
+
+  constructor(slot: number, callbacks: ExchangeCallbacks) {
+    this.slot = slot
+    this.tag = slot
+    this.onAborted = () => callbacks.aborted(this)
+    this.onBody = (chunk, last) => callbacks.body(this, chunk, last)
+    this.onWritable = offset => callbacks.writable(this, offset)
+    this.onCorked = () => callbacks.corked(this)
+  }
+
+  /** Refuses or fails the request with a code of the error table; `detail` goes to the client, so no addresses. */
+  refuse(code: ErrorCode, detail = '', headers: readonly HeaderPair[] = [], close = false): Verdict {
+    const { status, title } = errorKinds[code]
+    this.code = code
+    this.detail = detail
+    this.answer = { status, headers, body: title, close }
+    return Verdict.answer
+  }
+}
+
+export const maxSlots = 0x1_0000
+const generations = 0x4000
+
+/** The free list. `begin` returns null when every slot is taken. */
+export class Exchanges {
+  readonly #all: Exchange[] = []
+  readonly #free: Exchange[] = []
+  readonly #callbacks: ExchangeCallbacks
+  active = 0
+
+  constructor(callbacks: ExchangeCallbacks) {
+    this.#callbacks = callbacks
+  }
+
+  begin(response: HttpResponse, request: HttpRequest, listener: Listener, running: RunningPlan, nowMs: number): Exchange | null {
+    let exchange = this.#free.pop()
+    if (exchange === undefined) {
+      if (this.#all.length === maxSlots) return null
+      exchange = new Exchange(this.#all.length, this.#callbacks)
+      this.#all.push(exchange)
+    }
+    this.active++
+    running.exchanges++
+    exchange.phase = Phase.open
+    exchange.response = response
+    exchange.request = request
+    exchange.listener = listener
+    exchange.running = running
+    exchange.startedAtMs = nowMs
+    return exchange
+  }
+
+  /** The exchange a row belongs to, or null when that request has ended. */
+  byTag(tag: number): Exchange | null {
+    const exchange = this.#all[tag & (maxSlots - 1)]
+    return exchange !== undefined && exchange.tag === tag && exchange.phase !== Phase.free ? exchange : null
+  }
+
+  /** All that are in flight, for drain and for a panic of the client. */
+  *inFlight(): Generator<Exchange> {
+    for (const exchange of this.#all) if (exchange.phase !== Phase.free) yield exchange
+  }
+
+  end(exchange: Exchange): void {
+    this.active--
+    exchange.running.exchanges--
+    exchange.phase = Phase.free
+    const generation = ((exchange.tag >>> 16) + 1) % generations
+    exchange.tag = exchange.slot | (generation << 16)
+    exchange.routeId = -1
+    exchange.route = null
+    exchange.captures = null
+    exchange.framing = 0
+    exchange.contentLength = 0
+    exchange.lastOnConnection = false
+    exchange.requestId = ''
+    exchange.handshake = null
+    exchange.endSocket = null
+    exchange.preflight = false
+    exchange.query = ''
+    exchange.bodyUnread = false
+    exchange.requestBytes = 0
+    exchange.responseBytes = 0
+    exchange.status = 0
+    exchange.code = null
+    exchange.detail = ''
+    exchange.answer = null
+    exchange.extraHeaders = ''
+    exchange.upstream = -1
+    exchange.endpoint = -1
+    exchange.ticket = 0
+    exchange.attempts = 0
+    exchange.tried = 0
+    exchange.upstreamMs = 0
+    exchange.upstreamStatus = 0
+    exchange.replay = null
+    exchange.replayBytes = 0
+    exchange.bodyDone = true
+    exchange.clientPaused = false
+    exchange.total = -1
+    exchange.headSent = false
+    exchange.upstreamPaused = false
+    exchange.upstreamDone = false
+    exchange.unsent = null
+    exchange.unsentOffset = 0
+    this.#free.push(exchange)
+  }
+}

@@ -1,0 +1,255 @@
+// The forward stage: one request to one peer of its upstream, again to another where that is safe, and the request's
+// body behind it under back-pressure. The bytes are the upstream client's business (native/upstream), the head that
+// goes out native/head's; here is decided who gets it and what a failure means.
+import type { RoutePlan, UpstreamPlan } from '../../config/plan.ts'
+import {
+  AttemptFlag,
+  ErrorReason,
+  ForwardHow,
+  Row,
+  RowKind,
+  rowInts,
+  SubmitFlag,
+  type NativeExchanges,
+  type UpstreamClient,
+} from '../../shared/native.ts'
+import type { RequestHeads } from '../../shared/native-heads.ts'
+import { Phase, Verdict, type Exchange } from '../exchange.ts'
+import type { Stages } from '../pipeline.ts'
+import { noPeer, triedBit } from './candidates.ts'
+import { failureCode, failureText, type FailedAttempt } from './failure.ts'
+import { isIdempotent } from './retry.ts'
+import type { ForwardRoute } from './routes.ts'
+import { breakerOpen, type Upstream } from './upstream.ts'
+import type { Upstreams } from './upstreams.ts'
+import type { WebSocketForward } from './web-socket-forward.ts'
+
+/** Above this much unsent body the client is not read any further until the upstream client says Drain. */
+const pauseAboveBytes = 64 * 1024
+/** A body is kept for another attempt up to this size, and only until its first bytes have surely gone out. */
+const maxReplayBytes = 1024 * 1024
+const peerHost = 'peer'
+
+export interface ForwardOptions {
+  readonly client: UpstreamClient
+  readonly heads: RequestHeads
+  readonly exchanges: NativeExchanges
+  readonly upstreams: Upstreams
+  /** By route id; null for routes that are not forwarded. */
+  readonly routes: readonly (ForwardRoute | null)[]
+  /** Whether the client's X-Forwarded-* are believed. */
+  readonly trusts: (exchange: Exchange) => boolean
+  readonly metrics: {
+    upstream(upstream: number, status: number, durationMs: number): void
+    upstreamError(upstream: number, reason: number): void
+    retry(upstream: number): void
+  }
+  readonly webSocket: WebSocketForward
+}
+
+type Forward = Stages['forward']
+
+export function forwardStage(options: ForwardOptions): Forward {
+  const { client, heads, exchanges, upstreams, routes, trusts, metrics, webSocket } = options
+  const { rows } = client
+  const keys = upstreams.list.map(({ plan }) => compileHashKey(plan, heads, exchanges))
+
+  function send(exchange: Exchange): Verdict {
+    const route = exchange.route as RoutePlan
+    if (route.action.kind !== 'forward') return exchange.refuse('internal')
+    exchange.upstream = route.action.upstream
+    if (exchange.framing !== 0) exchange.replay = []
+    return attempt(exchange, exchange.startedAtMs)
+  }
+
+  function attempt(exchange: Exchange, nowMs: number): Verdict {
+    const upstream = upstreams.list[exchange.upstream]!
+    const route = routes[exchange.routeId]!
+    for (;;) {
+      const key = keys[exchange.upstream]!
+      const index = upstream.pick(key === null ? '' : key(exchange), exchange.tried, nowMs)
+      if (index === noPeer) return exchange.refuse('no_peer', 'no peer of the upstream is available', [['retry-after', '1']])
+      if (index === breakerOpen) {
+        return exchange.refuse('no_peer', 'the circuit breaker is open', [
+          ['retry-after', String(upstream.retryAfterSeconds(nowMs))],
+        ])
+      }
+      exchange.attempts++
+      exchange.tried |= triedBit(index)
+      exchange.endpoint = index
+      exchange.submittedAtMs = nowMs
+      upstream.started(index, exchange.attempts, nowMs)
+      if (exchange.handshake !== null) return webSocket(exchange, upstream, index, route, hostOf(upstream, index))
+      const ticket = submit(exchange, upstream, index, route)
+      if (ticket > 0) {
+        exchange.ticket = ticket
+        exchange.phase = Phase.waiting
+        sendReplay(exchange)
+        return Verdict.later
+      }
+      const failed = fail(exchange, upstream, -ticket, AttemptFlag.nothingSent | AttemptFlag.nothingReceived, nowMs)
+      if (failed !== Verdict.next) return failed
+    }
+  }
+
+  function submit(exchange: Exchange, upstream: Upstream, index: number, { policy, target }: ForwardRoute): number {
+    const endpoint = upstream.endpoint(index)
+    const flags =
+      (exchange.method === 'HEAD' ? SubmitFlag.head : 0) | (isIdempotent(exchange.method) ? SubmitFlag.replayable : 0)
+    return exchanges.submit(
+      client,
+      exchange.tag,
+      endpoint.id,
+      flags,
+      exchange.slot,
+      policy,
+      target === null ? null : target(exchange.path, exchange.captures),
+      hostOf(upstream, index),
+      howOf(exchange, trusts(exchange)),
+      exchange.listener.port,
+    )
+  }
+
+  function body(exchange: Exchange, chunk: ArrayBuffer, last: boolean): Verdict {
+    exchange.requestBytes += chunk.byteLength
+    if (exchange.bodyUnread) return Verdict.next
+    if (exchange.maxBodyBytes > 0 && exchange.requestBytes > exchange.maxBodyBytes) {
+      abandon(exchange)
+      exchange.bodyUnread = true
+      return exchange.refuse('body_too_large', `the limit is ${exchange.maxBodyBytes} bytes`, [], true)
+    }
+    exchange.bodyDone = last
+    if (exchange.replay !== null) keepForReplay(exchange, chunk)
+    // No ticket: between attempts nothing is read; after an early answer the rest is thrown away.
+    if (exchange.ticket === 0) return Verdict.next
+    const unsent = client.write(exchange.ticket, chunk, last)
+    if (unsent > pauseAboveBytes && !last && !exchange.clientPaused) {
+      exchange.clientPaused = true
+      exchange.response.pause()
+    }
+    return Verdict.next
+  }
+
+  function settle(exchange: Exchange, kind: number, row: number): Verdict {
+    const at = row * rowInts
+    const upstream = upstreams.list[exchange.upstream]!
+    if ((kind & RowKind.drain) !== 0) {
+      exchange.replay = null
+      resumeClient(exchange)
+      if ((kind & (RowKind.head | RowKind.data | RowKind.end | RowKind.error)) === 0) return Verdict.later
+    }
+    const nowMs = performance.now()
+    if ((kind & RowKind.error) !== 0) {
+      exchange.ticket = 0
+      resumeClient(exchange)
+      const failed = fail(exchange, upstream, rows[at + Row.reason]!, rows[at + Row.attempt]!, nowMs)
+      return failed === Verdict.next ? attempt(exchange, nowMs) : failed
+    }
+    if ((kind & RowKind.head) !== 0) {
+      exchange.upstreamStatus = rows[at + Row.status]!
+      exchange.replay = null
+      upstream.responded(exchange.endpoint, exchange.submittedAtMs, exchange.upstreamStatus, nowMs)
+    }
+    if ((kind & RowKind.end) !== 0) {
+      const elapsedMs = rows[at + Row.elapsedUs]! / 1000
+      exchange.upstreamMs = elapsedMs
+      upstream.finished(exchange.endpoint, exchange.upstreamStatus)
+      metrics.upstream(exchange.upstream, exchange.upstreamStatus, elapsedMs)
+      exchange.ticket = 0
+      // The upstream has answered before the upload ended: what still comes has nowhere to go.
+      if (!exchange.bodyDone) exchange.bodyUnread = true
+      resumeClient(exchange)
+    }
+    return Verdict.next
+  }
+
+  /** Accounts for a failed attempt. `next`: another one may follow; `answer`: the client gets the failure. */
+  function fail(exchange: Exchange, upstream: Upstream, reason: number, flags: number, nowMs: number): Verdict {
+    const failure: FailedAttempt = {
+      reason,
+      flags,
+      attempts: exchange.attempts,
+      idempotent: isIdempotent(exchange.method),
+      bodyStreamed: exchange.requestBytes > 0 && exchange.replay === null,
+      requestComplete: exchange.bodyDone,
+    }
+    upstream.failed(exchange.endpoint, exchange.submittedAtMs, failure, nowMs)
+    metrics.upstreamError(exchange.upstream, reason)
+    if (exchange.phase !== Phase.sending && upstream.mayRetry(failure, nowMs)) {
+      metrics.retry(exchange.upstream)
+      return Verdict.next
+    }
+    return exchange.refuse(failureCode(reason), failureText(reason), reason === ErrorReason.poolFull ? [['retry-after', '1']] : [])
+  }
+
+  function abandon(exchange: Exchange): void {
+    if (exchange.endSocket !== null) {
+      exchange.endSocket()
+      exchange.endSocket = null
+    }
+    if (exchange.ticket === 0) return
+    client.cancel(exchange.ticket)
+    exchange.ticket = 0
+    upstreams.list[exchange.upstream]!.abandoned(exchange.endpoint, exchange.submittedAtMs, performance.now())
+  }
+
+  function keepForReplay(exchange: Exchange, chunk: ArrayBuffer): void {
+    exchange.replayBytes += chunk.byteLength
+    if (exchange.replayBytes > maxReplayBytes) exchange.replay = null
+    else if (chunk.byteLength > 0) exchange.replay!.push(new Uint8Array(chunk.slice(0)))
+  }
+
+  function sendReplay(exchange: Exchange): void {
+    if (exchange.replay === null || exchange.requestBytes === 0) return
+    const { replay } = exchange
+    for (let i = 0; i < replay.length; i++) {
+      client.write(exchange.ticket, replay[i]!, exchange.bodyDone && i === replay.length - 1)
+    }
+  }
+
+  function resumeClient(exchange: Exchange): void {
+    if (!exchange.clientPaused) return
+    exchange.clientPaused = false
+    exchange.response.resume()
+  }
+
+  return { send, body, settle, abandon }
+}
+
+/** Bits of ForwardHow. */
+const howOf = (exchange: Exchange, trusted: boolean): number =>
+  (trusted ? ForwardHow.trusted : 0) | (exchange.listener.scheme === 'https' ? ForwardHow.tls : 0)
+
+/** What consistent-hash hashes; null where the balance needs no key. */
+function compileHashKey(
+  { balance }: UpstreamPlan,
+  heads: RequestHeads,
+  exchanges: NativeExchanges,
+): ((exchange: Exchange) => string) | null {
+  if (balance.kind !== 'consistent-hash') return null
+  const { on, name } = balance
+  if (on === 'address') return exchange => exchanges.remoteAddress(exchange.slot)
+  if (on === 'header') return exchange => heads.header(exchange.slot, name) ?? ''
+  return exchange => cookieOf(heads.header(exchange.slot, 'cookie') ?? '', name)
+}
+
+/** The first cookie of that name (RFC 6265 4.2.1); '' where there is none. */
+function cookieOf(cookies: string, name: string): string {
+  for (const pair of cookies.split(';')) {
+    const equals = pair.indexOf('=')
+    if (equals > 0 && pair.slice(0, equals).trim() === name) return pair.slice(equals + 1).trim()
+  }
+  return ''
+}
+
+/** The Host to send where it depends on the peer, else null. */
+const hostOf = (upstream: Upstream, index: number): string | null =>
+  upstream.plan.hostHeader === peerHost ? authorityOf(upstream.plan, index) : null
+
+/** The Host that a peer is asked by: as configured, with the port where it is not the scheme's. */
+function authorityOf(plan: UpstreamPlan, index: number): string {
+  const { host, port, tls } = plan.endpoints[index]!
+  if (host === '') return 'localhost'
+  const literal = host.includes(':') ? `[${host}]` : host
+  return port === (tls === null ? 80 : 443) ? literal : `${literal}:${port}`
+}

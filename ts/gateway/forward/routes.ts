@@ -1,0 +1,42 @@
+// What forwarding each route needs beside its upstream: the header policy, registered with native/head when the plan
+// is prepared and dropped when the plan has ended, and the path to ask for.
+import type { Plan } from '../../config/plan.ts'
+import type { RequestHeads } from '../../shared/native-heads.ts'
+
+export interface ForwardRoute {
+  /** The header policy in native/head. */
+  readonly policy: number
+  /** The path to ask the upstream for, or null for the request's own. */
+  readonly target: Target | null
+}
+
+export type Target = (path: string, captures: readonly string[] | null) => string
+
+export interface ForwardRoutes {
+  /** By route id; null for routes that are not forwarded. */
+  readonly list: readonly (ForwardRoute | null)[]
+  release(): void
+}
+
+/** `targets`: by route id, as the match stage compiled them. */
+export function compileForwardRoutes(plan: Plan, heads: RequestHeads, targets: readonly (Target | null)[]): ForwardRoutes {
+  const list = plan.routes.map(({ action, requestHeaders }, id): ForwardRoute | null => {
+    if (action.kind !== 'forward') return null
+    const { hostHeader } = plan.upstreams[action.upstream]!
+    const policy = heads.policy({
+      host: hostHeader === 'preserve' || hostHeader === 'peer' ? null : hostHeader,
+      via: plan.forwarded.via,
+      rfc7239: plan.forwarded.rfc7239,
+      set: requestHeaders?.set ?? [],
+      append: requestHeaders?.append ?? [],
+      remove: requestHeaders?.remove ?? [],
+    })
+    return { policy, target: targets[id]! }
+  })
+  return {
+    list,
+    release: () => {
+      for (const route of list) if (route !== null) heads.dropPolicy(route.policy)
+    },
+  }
+}

@@ -1,0 +1,195 @@
+// WebSockets: the front end ends the client's, `ws` begins the upstream's, and messages are relayed between them.
+// (uWebSockets.js cannot tunnel raw bytes after an upgrade.) The client is upgraded only when the upstream has
+// accepted, with the subprotocol it chose; an upstream that declines has its status passed on by the caller.
+// Pings, pongs and close codes travel end to end. A slow client pauses the upstream's socket; a slow upstream cannot
+// pause the client (the front end has no way to), so what waits for it is bounded and the pair is closed past that.
+import type { HttpRequest, HttpResponse, TemplatedApp, WebSocket as ClientSocket } from 'uWebSockets.js'
+import { WebSocket as UpstreamSocket } from 'ws'
+import type { Handshake } from '../exchange.ts'
+
+/** A message larger than this closes its connection with 1009. */
+const maxMessageBytes = 16 * 1024 * 1024
+/** Above this the other side's reading is paused, or the connection closed where it cannot be. */
+const pauseAboveBytes = 256 * 1024
+const closeAboveBytes = 32 * 1024 * 1024
+/** Close codes that may not be sent (RFC 6455 7.4.1): they stand for "no code" and "connection lost". */
+const sendable = (code: number): boolean =>
+  (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 4999 && code !== 1015)
+
+export interface UpstreamTarget {
+  /** `ws://host:port/path`, `wss://…` or `ws+unix:/socket:/path`. */
+  readonly url: string
+  readonly headers: Record<string, string | string[]>
+  readonly connectTimeoutMs: number
+  readonly tls: { ca?: Buffer; cert?: Buffer; key?: Buffer; servername?: string; rejectUnauthorized?: boolean }
+}
+
+export interface ConnectHandlers {
+  /** The upstream said 101: upgrade the client by calling `relay.upgrade`. */
+  accepted(): void
+  /** The upstream answered with another status, or could not be reached (status 0). */
+  declined(status: number, reason: string): void
+}
+
+/** One client's and one upstream's WebSocket, joined. */
+export class Relay {
+  readonly upstream: UpstreamSocket
+  client: ClientSocket<Relay> | null = null
+  /** Messages that came before the client was upgraded. */
+  #early: { message: Buffer; binary: boolean }[] = []
+  #over = false
+  readonly #relays: Set<Relay>
+
+  constructor(target: UpstreamTarget, protocols: readonly string[], handlers: ConnectHandlers, relays: Set<Relay>) {
+    this.#relays = relays
+    this.upstream = new UpstreamSocket(target.url, [...protocols], {
+      headers: target.headers,
+      handshakeTimeout: target.connectTimeoutMs,
+      maxPayload: maxMessageBytes,
+      perMessageDeflate: false,
+      autoPong: false,
+      followRedirects: false,
+      ...target.tls,
+    })
+    relays.add(this)
+    let settled = false
+    this.upstream.on('open', () => {
+      settled = true
+      handlers.accepted()
+    })
+    this.upstream.on('unexpected-response', (_request, response) => {
+      settled = true
+      response.resume()
+      this.abandon()
+      handlers.declined(response.statusCode ?? 0, 'the upstream declined the upgrade')
+    })
+    this.upstream.on('error', error => {
+      if (settled) return
+      settled = true
+      this.abandon()
+      handlers.declined(0, error.message)
+    })
+    this.upstream.on('message', (message: Buffer, binary) => this.#toClient(message, binary))
+    this.upstream.on('ping', payload => this.client?.ping(payload))
+    this.upstream.on('close', (code, reason) => this.#upstreamClosed(code, reason))
+  }
+
+  upgrade(response: HttpResponse, handshake: Handshake, requestId: string): void {
+    response.cork(() => {
+      response.writeStatus('101 Switching Protocols')
+      response.writeHeader('x-request-id', requestId)
+      response.upgrade<Relay>(this, handshake.key, this.upstream.protocol, '', handshake.context)
+    })
+  }
+
+  opened(client: ClientSocket<Relay>): void {
+    this.client = client
+    for (const { message, binary } of this.#early) this.#toClient(message, binary)
+    this.#early = []
+  }
+
+  /** The client has gone before it was upgraded, or the upstream has declined. */
+  abandon(): void {
+    this.#over = true
+    this.#relays.delete(this)
+    this.upstream.on('error', () => {})
+    this.upstream.terminate()
+  }
+
+  toUpstream(message: ArrayBuffer, binary: boolean): void {
+    if (this.upstream.readyState !== UpstreamSocket.OPEN) return
+    // The front end takes the memory back when this returns.
+    this.upstream.send(Buffer.from(message.slice(0)), { binary })
+    if (this.upstream.bufferedAmount > closeAboveBytes) this.client?.end(1013, 'the upstream is too slow')
+  }
+
+  clientDrained(): void {
+    if (this.upstream.isPaused && (this.client?.getBufferedAmount() ?? 0) <= pauseAboveBytes) this.upstream.resume()
+  }
+
+  clientClosed(code: number, reason: ArrayBuffer): void {
+    this.client = null
+    if (this.#over) return
+    this.#over = true
+    this.#relays.delete(this)
+    if (sendable(code)) this.upstream.close(code, Buffer.from(reason.slice(0)))
+    else if (code === 1005) this.upstream.close()
+    else this.upstream.terminate()
+  }
+
+  /** The worker stops: both sides are told to go elsewhere. */
+  goAway(): void {
+    this.client?.end(1001, 'the gateway is going away')
+  }
+
+  #toClient(message: Buffer, binary: boolean): void {
+    const { client } = this
+    if (client === null) {
+      if (!this.#over) this.#early.push({ message, binary })
+      return
+    }
+    client.send(message, binary)
+    if (client.getBufferedAmount() > pauseAboveBytes) this.upstream.pause()
+  }
+
+  #upstreamClosed(code: number, reason: Buffer): void {
+    if (this.#over) return
+    this.#over = true
+    this.#relays.delete(this)
+    const { client } = this
+    this.client = null
+    if (client === null) return
+    if (sendable(code)) client.end(code, reason)
+    else if (code === 1005) client.end()
+    else client.close()
+  }
+}
+
+export class WebSockets {
+  readonly #relays = new Set<Relay>()
+
+  get active(): number {
+    return this.#relays.size
+  }
+
+  connect(target: UpstreamTarget, protocols: readonly string[], handlers: ConnectHandlers): Relay {
+    return new Relay(target, protocols, handlers, this.#relays)
+  }
+
+  goAway(): void {
+    for (const relay of this.#relays) relay.goAway()
+  }
+
+  /** Adds the behaviour to an app; `upgrade` gets the request before anything has been answered. */
+  attach(
+    app: TemplatedApp,
+    upgrade: (response: HttpResponse, request: HttpRequest, handshake: Handshake) => void,
+  ): void {
+    app.ws<Relay>('/*', {
+      maxPayloadLength: maxMessageBytes,
+      maxBackpressure: 0,
+      closeOnBackpressureLimit: false,
+      idleTimeout: 120,
+      sendPingsAutomatically: true,
+      upgrade: (response, request, context) => {
+        upgrade(response, request, {
+          key: request.getHeader('sec-websocket-key'),
+          protocols: request.getHeader('sec-websocket-protocol'),
+          context,
+        })
+      },
+      open: socket => socket.getUserData().opened(socket),
+      message: (socket, message, binary) => socket.getUserData().toUpstream(message, binary),
+      drain: socket => socket.getUserData().clientDrained(),
+      ping: (socket, payload) => {
+        const { upstream } = socket.getUserData()
+        if (upstream.readyState === UpstreamSocket.OPEN) upstream.ping(Buffer.from(payload.slice(0)))
+      },
+      pong: (socket, payload) => {
+        const { upstream } = socket.getUserData()
+        if (upstream.readyState === UpstreamSocket.OPEN) upstream.pong(Buffer.from(payload.slice(0)))
+      },
+      close: (socket, code, reason) => socket.getUserData().clientClosed(code, reason),
+    })
+  }
+}

@@ -1,0 +1,289 @@
+// The worker's wiring: front end, native parts, and for each plan the stages of the pipeline. Here alone they all know
+// each other. A plan is prepared beside the running one and switched to in one assignment; exchanges hold on to the
+// plan they began with, and what a plan has acquired is released when its last exchange has ended.
+import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
+import type { Plan } from '../config/plan.ts'
+import { createLog } from '../shared/log.ts'
+import { native, Row, rowInts, type UpstreamClient } from '../shared/native.ts'
+import { methodNames } from '../shared/native-heads.ts'
+import { acceptStage } from './accept/accept.ts'
+import { loadFrontEnd } from './accept/front-end.ts'
+import { Listeners, type PreparedListeners } from './accept/listeners.ts'
+import { compileTrust } from './accept/trust.ts'
+import type { Gateway } from './control-channel.ts'
+import { Exchanges, maxSlots, Phase, type Exchange, type Handshake, type Listener, type RunningPlan } from './exchange.ts'
+import { checkTagBit } from './forward/checks.ts'
+import { EndpointRegistry } from './forward/endpoints.ts'
+import { forwardStage } from './forward/forward.ts'
+import { Upstreams } from './forward/upstreams.ts'
+import { compileForwardRoutes } from './forward/routes.ts'
+import { WebSockets } from './forward/web-socket.ts'
+import { webSocketForward } from './forward/web-socket-forward.ts'
+import { guardStage } from './guard/guard.ts'
+import { localStage, matchStage } from './match/match.ts'
+import { compileTarget } from './match/target.ts'
+import { pipeline } from './pipeline.ts'
+import { AccessLog } from './record/access-log.ts'
+import { WorkerMetrics, type Gauges, type PlanMetrics } from './record/metrics.ts'
+import { clientGone, recordStage } from './record/record.ts'
+import { compileResponseEdits } from './respond/header-edits.ts'
+import { createRespond } from './respond/respond.ts'
+
+const slabBytes = 1024 * 1024
+const maxRows = 1024
+
+const log = createLog(`worker ${process.env['POLYGATE_WORKER'] ?? process.pid}`)
+const frontEnd = loadFrontEnd()
+
+/** What control prints in the ready line. */
+export const frontEndName = frontEnd.name
+
+interface Prepared {
+  readonly running: RunningPlan
+  readonly listeners: PreparedListeners
+  readonly metrics: PlanMetrics
+  readonly accessLog: AccessLog | null
+  readonly upstreams: Upstreams
+}
+
+export function createGateway(): Gateway {
+  const addon = native()
+  const heads = new addon.RequestHeads({ slots: maxSlots, maxHeadBytes: 0, maxHeaders: 0 })
+  const nativeExchanges = new addon.Exchanges(heads.id)
+  const metrics = new WorkerMetrics(methodNames)
+  const client = new addon.UpstreamClient({ slabBytes, maxRows, headerPrefix: '' }, onBatch)
+  const registry = new EndpointRegistry({ client, onChange: change => log.info('health', { ...change }) })
+  const webSockets = new WebSockets()
+  let accessLog: AccessLog | null = null
+  let current: RunningPlan | null = null
+  let prepared: Prepared | null = null
+  let upstreams: Upstreams | null = null
+  let draining = false
+  let drained: (() => void) | null = null
+
+  const respond = createRespond({ client, finish, closing: () => draining })
+  const exchanges = new Exchanges({
+    aborted(exchange) {
+      if (exchange.phase === Phase.free) return
+      exchange.running.pipeline.aborted(exchange)
+      // A broken-off answer keeps the status that was sent; without one the client went first.
+      if (exchange.status === 0) exchange.status = clientGone
+      finish(exchange)
+    },
+    body: (exchange, chunk, last) => exchange.running.pipeline.body(exchange, chunk, last),
+    writable: (exchange, offset) => respond.writable(exchange, offset),
+    corked: exchange => respond.corked(exchange),
+  })
+
+  const listeners = new Listeners(frontEnd.uws, {
+    request: (response, request, listener) => begin(response, request, listener, null),
+    webSockets: (app, listener) =>
+      webSockets.attach(app, (response, request, handshake) => begin(response, request, listener, handshake)),
+  })
+
+  function beginIn(running: RunningPlan | null, response: HttpResponse, request: HttpRequest, listener: Listener): Exchange | null {
+    if (running === null) return null
+    const exchange = exchanges.begin(response, request, listener, running, performance.now())
+    if (exchange !== null) running.begun()
+    return exchange
+  }
+
+  function begin(response: HttpResponse, request: HttpRequest, listener: Listener, handshake: Handshake | null): void {
+    const exchange = beginIn(current, response, request, listener)
+    if (exchange === null) {
+      // Not even a slot: nothing to keep books with, so the shortest honest answer.
+      response.writeStatus('503 Service Unavailable').writeHeader('retry-after', '1').end(undefined, true)
+      return
+    }
+    exchange.handshake = handshake
+    // First of all: without it an error below would end the process (facts of the binding).
+    response.onAborted(exchange.onAborted)
+    try {
+      exchange.running.pipeline.request(exchange)
+    } catch (error) {
+      broken(exchange, error)
+    }
+  }
+
+  function onBatch(count: number): void {
+    const { rows } = client
+    for (let row = 0; row < count; row++) {
+      const at = row * rowInts
+      const tag = rows[at + Row.tag]!
+      const kind = rows[at + Row.kind]!
+      if ((tag & checkTagBit) !== 0) {
+        registry.checks.onRow(tag, kind, rows[at + Row.status]!, rows[at + Row.reason]!)
+        continue
+      }
+      const exchange = exchanges.byTag(tag)
+      if (exchange === null) continue
+      try {
+        exchange.running.pipeline.reply(exchange, kind, row)
+      } catch (error) {
+        broken(exchange, error)
+      }
+    }
+  }
+
+  /** An error of our own: this request gets a 500 or a closed connection, the others go on. */
+  function broken(exchange: Exchange, error: unknown): void {
+    log.error('request failed', {
+      requestId: exchange.requestId,
+      reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    })
+    if (exchange.phase === Phase.free) return
+    exchange.running.pipeline.aborted(exchange)
+    exchange.refuse('internal', '', [], true)
+    respond.answer(exchange)
+  }
+
+  function finish(exchange: Exchange): void {
+    const { running } = exchange
+    running.pipeline.ended(exchange)
+    nativeExchanges.end(exchange.slot)
+    exchanges.end(exchange)
+    if (running.exchanges === 0 && running !== current) running.release()
+    if (drained !== null && exchanges.active === 0) drained()
+  }
+
+  function prepare(plan: Plan): Prepared {
+    const undo: (() => void)[] = []
+    try {
+      const upstreams = Upstreams.prepare(plan, registry)
+      undo.push(() => upstreams.release())
+      const forwardRoutes = compileForwardRoutes(plan, heads, plan.routes.map(compileTarget))
+      undo.push(() => forwardRoutes.release())
+      const counted = metrics.forPlan(plan)
+      const log = plan.accessLog === null ? null : new AccessLog(plan.accessLog)
+      const trusts = compileTrust(plan.forwarded.trustedProxies, nativeExchanges)
+      const stages = {
+        accept: acceptStage({
+          limits: plan.limits,
+          heads,
+          exchanges: nativeExchanges,
+          active: () => exchanges.active,
+        }),
+        match: matchStage(plan, heads),
+        guard: guardStage(),
+        local: localStage(plan),
+        forward: forwardStage({
+          client,
+          heads,
+          exchanges: nativeExchanges,
+          upstreams,
+          routes: forwardRoutes.list,
+          trusts,
+          metrics: counted,
+          webSocket: webSocketForward({ webSockets, exchanges: nativeExchanges, trusts, answer: respond.answer, finish }),
+        }),
+        respond,
+        record: recordStage({ plan, heads, exchanges: nativeExchanges, metrics: counted, worker: metrics, accessLog: log }),
+      }
+      const release = (): void => {
+        for (const step of undo.splice(0)) step()
+        void log?.close()
+      }
+      const running: RunningPlan = {
+        plan,
+        pipeline: pipeline(stages),
+        responseEdits: compileResponseEdits(plan),
+        via: plan.forwarded.via ? '\r\nvia: 1.1 polygate' : '',
+        begun: () => counted.begin(),
+        exchanges: 0,
+        release,
+      }
+      return { running, listeners: listeners.prepare(plan.listen), metrics: counted, accessLog: log, upstreams }
+    } catch (error) {
+      for (const step of undo) step()
+      throw error
+    }
+  }
+
+  function commit(next: Prepared): void {
+    const before = current
+    metrics.use(next.metrics)
+    accessLog = next.accessLog
+    current = next.running
+    upstreams = next.upstreams
+    next.listeners.commit()
+    applyLimits(next.running.plan)
+    if (before !== null && before.exchanges === 0) before.release()
+  }
+
+  function applyLimits({ limits }: Plan): void {
+    addon.frontEndLimits(limits.maxHeadBytes, limits.maxHeaders)
+    heads.setLimits(limits.maxHeadBytes, limits.maxHeaders)
+  }
+
+  metrics.accessLogDropped = () => accessLog?.dropped ?? 0
+  metrics.gauges = {
+    pool: () => poolGauges(upstreams, client),
+    health: () => healthGauges(upstreams),
+  }
+
+  return {
+    // eslint-disable-next-line @typescript-eslint/require-await -- Reason: the channel takes a promise; this one throws into it.
+    async prepare(plan) {
+      prepared?.listeners.abort()
+      prepared = null
+      prepared = prepare(plan)
+    },
+    // eslint-disable-next-line @typescript-eslint/require-await -- Reason: as above.
+    async commit(version) {
+      if (prepared === null || prepared.running.plan.version !== version) throw new Error(`plan ${version} is not prepared`)
+      const next = prepared
+      prepared = null
+      commit(next)
+    },
+    abort(version) {
+      if (prepared === null || prepared.running.plan.version !== version) return
+      prepared.listeners.abort()
+      prepared.running.release()
+      prepared = null
+    },
+    drain(deadlineMs) {
+      draining = true
+      listeners.stop()
+      webSockets.goAway()
+      return new Promise(resolve => {
+        const done = (): void => {
+          clearTimeout(timer)
+          drained = null
+          listeners.closeAll()
+          client.close()
+          void (accessLog?.close() ?? Promise.resolve()).then(resolve)
+        }
+        const timer = setTimeout(done, deadlineMs)
+        drained = done
+        if (exchanges.active === 0) done()
+      })
+    },
+    takeMetrics: () => metrics.take(),
+  }
+}
+
+function poolGauges(upstreams: Upstreams | null, client: UpstreamClient): Gauges['pool'] {
+  const gauges: (readonly [string, string, number])[] = []
+  for (const { plan, members } of upstreams?.list ?? []) {
+    let idle = 0
+    let used = 0
+    let waiting = 0
+    for (const { endpoint } of members) {
+      if (endpoint.id < 0) continue
+      const stats = client.stats(endpoint.id)
+      idle += stats.idle
+      used += stats.connections - stats.idle
+      waiting += stats.waiting
+    }
+    gauges.push([plan.name, 'idle', idle], [plan.name, 'used', used], [plan.name, 'waiting', waiting])
+  }
+  return gauges
+}
+
+function healthGauges(upstreams: Upstreams | null): Gauges['health'] {
+  const nowMs = performance.now()
+  return (upstreams?.list ?? []).flatMap(upstream => {
+    const { name, endpoints, breaker } = upstream.snapshot(nowMs)
+    return endpoints.map(({ url, state }) => [name, url, breaker === 'open' ? 'open' : state] as const)
+  })
+}

@@ -1,0 +1,50 @@
+// The match stage: host, path, method and headers choose the route (router.ts), and routes that Polygate answers by
+// itself (static answers, redirects) are answered once the guards have let the request through.
+import type { Plan } from '../../config/plan.ts'
+import type { RequestHeads } from '../../shared/native-heads.ts'
+import { Verdict, type Exchange } from '../exchange.ts'
+import type { Stage } from '../pipeline.ts'
+import { compileRouter } from './router.ts'
+import { compileRedirect } from './target.ts'
+
+export function matchStage({ routes }: Plan, heads: RequestHeads): Stage {
+  const router = compileRouter(routes)
+  let slot = 0
+  const headerOf = (name: string): string | undefined => heads.header(slot, name)
+
+  return exchange => {
+    slot = exchange.slot
+    const found = router.find(exchange.method, exchange.host, exchange.path, headerOf)
+    if (found.route < 0) {
+      return found.allow === null
+        ? exchange.refuse('no_route')
+        : exchange.refuse('method_not_allowed', '', [['allow', found.allow]])
+    }
+    const route = routes[found.route]!
+    exchange.routeId = found.route
+    exchange.route = route
+    exchange.captures = found.captures
+    exchange.preflight = found.preflight
+    exchange.maxBodyBytes = route.maxBodyBytes
+    return Verdict.next
+  }
+}
+
+export function localStage({ routes }: Plan): Stage {
+  const redirects = routes.map(compileRedirect)
+  return (exchange: Exchange) => {
+    const { action } = exchange.route!
+    switch (action.kind) {
+      case 'forward':
+        return Verdict.next
+      case 'respond':
+        exchange.answer = { status: action.status, headers: action.headers, body: action.body, close: false }
+        return Verdict.answer
+      case 'redirect': {
+        const location = redirects[exchange.routeId]!(exchange.path, exchange.captures, exchange.query)
+        exchange.answer = { status: action.status, headers: [['location', location]], body: '', close: false }
+        return Verdict.answer
+      }
+    }
+  }
+}

@@ -1,0 +1,59 @@
+// `{name}` and `{*}` in the texts that routes make paths of (`rewrite`, `redirect.to`), taken apart at load; and which
+// characters of a request may go into such a text as they are.
+import type { ActionPlan } from '../../config/plan.ts'
+
+/** Literal texts, and between them names; `*` is the rest of a prefix. `literals` is one longer than `names`. */
+export interface Template {
+  readonly literals: readonly string[]
+  readonly names: readonly string[]
+}
+
+const placeholder = /\{(\*|[A-Za-z_$][A-Za-z0-9_$-]*)\}/
+
+/** Throws an Error for braces that are no placeholder. */
+export function parseTemplate(text: string): Template {
+  const parts = text.split(placeholder)
+  const literals = parts.filter((_, i) => i % 2 === 0)
+  const brace = literals.find(literal => /[{}]/.test(literal))
+  if (brace !== undefined) throw new Error(`"${text}" has a brace that belongs to no {name} or {*}`)
+  return { literals, names: parts.filter((_, i) => i % 2 === 1) }
+}
+
+export function usesRest(action: ActionPlan): boolean {
+  const text = action.kind === 'forward' ? action.rewrite : action.kind === 'redirect' ? action.to : null
+  return text !== null && parseTemplate(text).names.includes('*')
+}
+
+/** Where a client's text is put: each place has characters that would end it or begin something else. */
+export const Place = { path: 1, queryValue: 2, query: 4 } as const
+export type Place = (typeof Place)[keyof typeof Place]
+
+const allowed = new Uint8Array(128)
+const allow = (characters: string, places: number): void => {
+  for (const character of characters) allowed[character.charCodeAt(0)]! |= places
+}
+allow(
+  "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%!$'()*,:@/",
+  Place.path | Place.queryValue | Place.query,
+)
+allow('&+=;', Place.path | Place.query)
+allow('?', Place.queryValue | Place.query)
+
+/**
+ * A client's text, already percent-encoded, with whatever may not stand in this place escaped as well: controls, space,
+ * `#`, `?` in a path, backslashes (browsers take them for slashes), `&` in a value. Mostly the same string comes back.
+ */
+export function inserted(text: string, place: Place): string {
+  for (let i = 0; i < text.length; i++) if (!fits(text.charCodeAt(i), place)) return escaped(text, place)
+  return text
+}
+
+const fits = (code: number, place: Place): boolean => code < 128 && (allowed[code]! & place) !== 0
+
+function escaped(text: string, place: Place): string {
+  let out = ''
+  for (const byte of Buffer.from(text, 'utf8')) {
+    out += fits(byte, place) ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
+  }
+  return out
+}

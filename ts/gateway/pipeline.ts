@@ -1,0 +1,69 @@
+// THE TABLE OF CONTENTS: one request's way through a worker, stage by stage. Compiled once per plan by the worker's
+// wiring (gateway.ts). A stage either says `next`, leaves an answer to be sent, or says that it will go on later.
+import { Verdict, type Exchange } from './exchange.ts'
+
+export type Stage = (exchange: Exchange) => Verdict
+
+export interface Stages {
+  readonly accept: Stage
+  readonly match: Stage
+  readonly guard: Stage
+  readonly local: Stage
+  readonly forward: {
+    readonly send: Stage
+    readonly body: (exchange: Exchange, chunk: ArrayBuffer, last: boolean) => Verdict
+    readonly settle: (exchange: Exchange, kind: number, row: number) => Verdict
+    readonly abandon: (exchange: Exchange) => void
+  }
+  readonly respond: {
+    readonly answer: (exchange: Exchange) => void
+    readonly relay: (exchange: Exchange, kind: number, row: number) => void
+  }
+  readonly record: (exchange: Exchange) => void
+}
+
+export interface Pipeline {
+  /** The head of a request has come in. */
+  request(exchange: Exchange): void
+  /** A piece of its body. */
+  body(exchange: Exchange, chunk: ArrayBuffer, last: boolean): void
+  /** Row `row` of the upstream client's batch is about it. */
+  reply(exchange: Exchange, kind: number, row: number): void
+  /** The client has gone. */
+  aborted(exchange: Exchange): void
+  /** It has ended, one way or the other. */
+  ended(exchange: Exchange): void
+}
+
+export function pipeline({ accept, match, guard, local, forward, respond, record }: Stages): Pipeline {
+  return {
+    request(exchange) {
+      const verdict =
+        accept(exchange) || // copies the head off the front end's stack; what is malformed ends here
+        match(exchange) || // host, path, method and headers -> route
+        guard(exchange) || // may this client do this: body size, cross-origin rules
+        local(exchange) || // routes that Polygate answers by itself: static answers, redirects
+        forward.send(exchange) // chooses a peer and hands the request to the upstream client
+      if (verdict === Verdict.answer) respond.answer(exchange)
+    },
+
+    body(exchange, chunk, last) {
+      if (forward.body(exchange, chunk, last) === Verdict.answer) respond.answer(exchange)
+    },
+
+    reply(exchange, kind, row) {
+      // settle keeps the peer's health and decides about another attempt; what is left is the client's answer
+      const verdict = forward.settle(exchange, kind, row)
+      if (verdict === Verdict.next) respond.relay(exchange, kind, row)
+      else if (verdict === Verdict.answer) respond.answer(exchange)
+    },
+
+    aborted(exchange) {
+      forward.abandon(exchange) // nobody waits for the upstream any more
+    },
+
+    ended(exchange) {
+      record(exchange) // counts, logs, after the last byte
+    },
+  }
+}

@@ -1,0 +1,266 @@
+// The access log: a JSON line a request, when the configuration asks for it. Lines are collected and written by the
+// thread pool, one write at a time; a disk or pipe that does not keep up loses lines, which are counted, but never
+// holds up a request and never grows memory past `maxPendingChars`. The worker's wiring owns it; record calls `write`.
+import { close, open, write } from 'node:fs'
+import type { AccessLogPlan } from '../../config/plan.ts'
+
+/** What is logged of a request. The caller may use one object again and again. */
+export interface AccessEntry {
+  /** Unix time of the request's begin, ms. */
+  readonly timeMs: number
+  readonly requestId: string
+  readonly remoteAddress: string
+  readonly method: string
+  readonly host: string
+  /** With or without query; values of query parameters that carry credentials are masked here. */
+  readonly path: string
+  /** '' where none matched. */
+  readonly route: string
+  readonly status: number
+  /** Code of the error table, or null. */
+  readonly code: string | null
+  readonly upstream: string
+  readonly endpoint: string
+  readonly requestBytes: number
+  readonly responseBytes: number
+  readonly durationMs: number
+  /** Of it, spent waiting for the upstream. The rest is the gateway's own overhead. */
+  readonly upstreamMs: number
+  readonly protocol: string
+  readonly userAgent: string
+}
+
+export interface AccessLogOptions {
+  /** Characters held in memory at most, written or not. */
+  readonly maxPendingChars: number
+  readonly flushAfterMs: number
+  /** After a failed write, how long until the next one is tried. */
+  readonly retryAfterMs: number
+  /** The same for a pipe whose reader is slow. */
+  readonly pipeRetryAfterMs: number
+}
+
+const defaults: AccessLogOptions = {
+  maxPendingChars: 4 * 1024 * 1024,
+  flushAfterMs: 100,
+  retryAfterMs: 500,
+  pipeRetryAfterMs: 20,
+}
+const flushAtChars = 64 * 1024
+const newline = 0x0a
+
+export class AccessLog {
+  readonly #plan: AccessLogPlan
+  readonly #options: AccessLogOptions
+  /** Lines not yet handed to a write. */
+  #pending = ''
+  #pendingLines = 0
+  /** What a full pipe has not taken of the last write. */
+  #unsent: Buffer | null = null
+  #descriptor: number | null = null
+  /** open, write or close is under way. */
+  #busy = false
+  #reopen = false
+  #closing: (() => void) | null = null
+  #timer: NodeJS.Timeout | null = null
+  /** The last write or open failed; the timer is then the pause before the next try. */
+  #failing = false
+  /** The last write broke off within a line: what comes next must begin a new one. */
+  #torn = false
+  /** Lines lost since start. */
+  dropped = 0
+
+  constructor(plan: AccessLogPlan, options: Partial<AccessLogOptions> = {}) {
+    this.#plan = plan
+    this.#options = { ...defaults, ...options }
+    if (plan.target === 'stdout') this.#descriptor = 1
+    else if (plan.target === 'stderr') this.#descriptor = 2
+  }
+
+  /** Whether this request is to be logged; ask before an entry is filled. Server errors always are. */
+  wants(status: number): boolean {
+    return status >= 500 || this.#plan.sample >= 1 || (this.#plan.sample > 0 && Math.random() < this.#plan.sample)
+  }
+
+  write(entry: AccessEntry): void {
+    if (this.#pending.length >= this.#options.maxPendingChars || this.#closing) {
+      this.dropped++
+      return
+    }
+    this.#pending += lineOf(entry)
+    this.#pendingLines++
+    if (this.#pending.length >= flushAtChars) this.#flush()
+    else if (this.#timer === null && !this.#busy) this.#flushLater(this.#options.flushAfterMs)
+  }
+
+  /** Log rotation: what comes from now on goes to a newly opened file of the same name. */
+  reopen(): void {
+    if (this.#plan.target === 'stdout' || this.#plan.target === 'stderr') return
+    this.#reopen = true
+    this.#flush()
+  }
+
+  /** Writes what is left, then closes. Resolves in any case; a target that refuses loses what was left. */
+  close(): Promise<void> {
+    return new Promise(resolve => {
+      this.#closing = resolve
+      this.#flush()
+    })
+  }
+
+  #flushLater(ms: number): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = null
+      this.#flush()
+    }, ms)
+    this.#timer.unref()
+  }
+
+  /** One step of: close the old file, open, write, again. Each step calls the next when it has ended. */
+  #flush(): void {
+    // A full buffer must not try again with each request.
+    const paused = this.#failing && this.#timer !== null
+    if (this.#busy || (paused && !this.#closing && !this.#reopen)) return
+    if (this.#timer) clearTimeout(this.#timer)
+    this.#timer = null
+    if (this.#reopen) this.#closeFile()
+    else if (this.#pendingLines === 0 && this.#unsent === null) this.#finish()
+    else if (this.#descriptor === null) this.#openFile()
+    else this.#writeOut(this.#descriptor)
+  }
+
+  #closeFile(): void {
+    this.#reopen = false
+    const descriptor = this.#descriptor
+    this.#descriptor = null
+    this.#failing = false
+    if (descriptor === null) return this.#flush()
+    this.#busy = true
+    close(descriptor, () => {
+      this.#busy = false
+      this.#flush()
+    })
+  }
+
+  #openFile(): void {
+    this.#busy = true
+    open(this.#plan.target, 'a', 0o640, (error, descriptor) => {
+      this.#busy = false
+      if (error) return this.#failed(this.#options.retryAfterMs)
+      this.#descriptor = descriptor
+      this.#flush()
+    })
+  }
+
+  #writeOut(descriptor: number): void {
+    this.#busy = true
+    if (this.#unsent) {
+      const unsent = this.#unsent
+      this.#unsent = null
+      return this.#writeFrom(descriptor, unsent, 0)
+    }
+    const bytes = Buffer.from(this.#torn ? `\n${this.#pending}` : this.#pending, 'utf8')
+    this.#pending = ''
+    this.#pendingLines = 0
+    this.#writeFrom(descriptor, bytes, 0)
+  }
+
+  #writeFrom(descriptor: number, bytes: Buffer, offset: number): void {
+    write(descriptor, bytes, offset, bytes.length - offset, null, (error, written) => {
+      const end = offset + (error ? 0 : written)
+      if (!error && end < bytes.length && written > 0) return this.#writeFrom(descriptor, bytes, end)
+      this.#busy = false
+      if (!error && end === bytes.length) {
+        this.#torn = false
+        this.#failing = false
+        return this.#flush()
+      }
+      // A full pipe takes the rest later; from a full disk the lines are given up, or memory would fill instead.
+      const again = error?.code === 'EAGAIN'
+      if (again) this.#unsent = bytes.subarray(end)
+      else {
+        if (end > 0) this.#torn = bytes[end - 1] !== newline
+        this.dropped += linesIn(bytes.subarray(end)) - (end === 0 && bytes[0] === newline ? 1 : 0)
+      }
+      this.#failed(again ? this.#options.pipeRetryAfterMs : this.#options.retryAfterMs)
+    })
+  }
+
+  #failed(retryAfterMs: number): void {
+    this.#failing = true
+    if (this.#closing) {
+      this.dropped += this.#pendingLines + (this.#unsent ? linesIn(this.#unsent) : 0)
+      this.#pending = ''
+      this.#pendingLines = 0
+      this.#unsent = null
+      this.#finish()
+    } else if (this.#pendingLines > 0 || this.#unsent) {
+      this.#flushLater(retryAfterMs)
+    }
+  }
+
+  #finish(): void {
+    if (this.#closing === null) return
+    const done = this.#closing
+    const descriptor = this.#descriptor
+    if (descriptor === null || descriptor <= 2) return done()
+    this.#descriptor = null
+    close(descriptor, () => done())
+  }
+}
+
+function linesIn(bytes: Buffer): number {
+  let lines = 0
+  for (let at = bytes.indexOf(newline); at >= 0; at = bytes.indexOf(newline, at + 1)) lines++
+  return lines
+}
+
+function lineOf(entry: AccessEntry): string {
+  const { durationMs, upstreamMs } = entry
+  return (
+    `{"time":"${new Date(entry.timeMs).toISOString()}","requestId":${JSON.stringify(entry.requestId)}` +
+    `,"remoteAddress":${JSON.stringify(entry.remoteAddress)},"method":${JSON.stringify(entry.method)}` +
+    `,"host":${JSON.stringify(entry.host)},"path":${JSON.stringify(masked(entry.path))}` +
+    `,"route":${JSON.stringify(entry.route)},"status":${entry.status},"code":${JSON.stringify(entry.code)}` +
+    `,"upstream":${JSON.stringify(entry.upstream)},"endpoint":${JSON.stringify(entry.endpoint)}` +
+    `,"requestBytes":${entry.requestBytes},"responseBytes":${entry.responseBytes}` +
+    `,"durationMs":${round(durationMs)},"upstreamMs":${round(upstreamMs)}` +
+    `,"overheadMs":${round(Math.max(0, durationMs - upstreamMs))}` +
+    `,"protocol":${JSON.stringify(entry.protocol)},"userAgent":${JSON.stringify(entry.userAgent)}}\n`
+  )
+}
+
+/** Microseconds are enough, and NaN is no JSON. */
+const round = (ms: number): number => (Number.isFinite(ms) ? Math.round(ms * 1000) / 1000 : 0)
+
+const credentialParameters = new Set(
+  (
+    'access_token api-key api_key apikey auth authorization client_secret code id_token jwt key passwd password ' +
+    'refresh_token secret sig signature token x-amz-signature x-amz-security-token'
+  ).split(' '),
+)
+
+/** Replaces the values of query parameters that are known to carry credentials: a log is read by more people than they. */
+function masked(path: string): string {
+  const query = path.indexOf('?')
+  if (query < 0) return path
+  const parameters = path.slice(query + 1).split('&')
+  for (let i = 0; i < parameters.length; i++) {
+    const parameter = parameters[i]!
+    const equals = parameter.indexOf('=')
+    if (equals > 0 && credentialParameters.has(decoded(parameter.slice(0, equals)).toLowerCase())) {
+      parameters[i] = `${parameter.slice(0, equals)}=*`
+    }
+  }
+  return `${path.slice(0, query)}?${parameters.join('&')}`
+}
+
+/** `%61pikey` names the same parameter to most servers. */
+function decoded(name: string): string {
+  if (!name.includes('%')) return name
+  try {
+    return decodeURIComponent(name)
+  } catch {
+    return name
+  }
+}

@@ -1,0 +1,190 @@
+// The respond stage: what the upstream client brings goes out to the client, under back-pressure, with nothing
+// buffered that the client could have taken. Called by the pipeline; the rules of uWebSockets.js it obeys:
+//   - a response of known length goes through tryEnd, which says how much it took; the rest is kept (one piece) and
+//     the upstream is paused until the front end asks for more;
+//   - one of unknown length goes through write, which takes everything but may report pressure; while an onWritable
+//     handler is set the front end drains its own buffer only when it is corked (uNetworking/uWebSockets
+//     HttpContext.h, on_writable), hence the empty cork;
+//   - an upstream that dies in the middle closes the connection: a cut body must never look whole.
+import { Row, RowKind, rowInts, type UpstreamClient } from '../../shared/native.ts'
+import { Phase, type Exchange } from '../exchange.ts'
+import { writeAnswer } from './answer.ts'
+import { statusLine } from './status-lines.ts'
+
+/** Bodies up to this go out as one-byte strings: cheaper than making a view of the slab (measured: 60 against 150 ns). */
+const shortBodyBytes = 2048
+
+export interface Respond {
+  answer(exchange: Exchange): void
+  relay(exchange: Exchange, kind: number, row: number): void
+  /** Called inside `response.cork`. */
+  corked(exchange: Exchange): void
+  writable(exchange: Exchange, offset: number): boolean
+}
+
+export interface RespondOptions {
+  readonly client: UpstreamClient
+  /** The exchange is over; nothing of it may be used afterwards. */
+  readonly finish: (exchange: Exchange) => void
+  /** Whether the worker drains: connections are closed after their answer. */
+  readonly closing: () => boolean
+}
+
+export function createRespond({ client, finish, closing }: RespondOptions): Respond {
+  const { slab, rows } = client
+  // The row that `corked` writes: cork takes a closure, and making one per response would cost more than this.
+  let kind = 0
+  let at = 0
+
+  function answer(exchange: Exchange): void {
+    if (exchange.phase === Phase.sending) {
+      // Too late for another answer: a broken connection is the only honest sign (RFC 9112 section 8).
+      exchange.response.close()
+      return
+    }
+    if (exchange.clientPaused) resumeClient(exchange)
+    kind = 0
+    exchange.response.cork(exchange.onCorked)
+    finish(exchange)
+  }
+
+  function relay(exchange: Exchange, rowKind: number, row: number): void {
+    kind = rowKind
+    at = row * rowInts
+    if ((kind & RowKind.error) !== 0) {
+      exchange.ticket = 0
+      exchange.response.close()
+      return
+    }
+    if ((kind & RowKind.end) !== 0) {
+      exchange.upstreamDone = true
+      exchange.ticket = 0
+    }
+    if ((kind & (RowKind.head | RowKind.data | RowKind.end)) === 0) return
+    exchange.response.cork(exchange.onCorked)
+    if (exchange.upstreamDone && exchange.unsent === null && exchange.headSent) finish(exchange)
+  }
+
+  function corked(exchange: Exchange): void {
+    if (kind === 0) {
+      writeAnswer(exchange, closing())
+      return
+    }
+    if ((kind & RowKind.head) !== 0) writeHead(exchange)
+    const bodyLength = rows[at + Row.bodyLength]!
+    if ((kind & RowKind.bodiless) !== 0) {
+      const known = (kind & RowKind.length) !== 0
+      exchange.response.endWithoutBody(known ? lengthAt(at) : undefined, closing())
+    } else if ((kind & (RowKind.head | RowKind.end)) === (RowKind.head | RowKind.end)) {
+      exchange.responseBytes = bodyLength
+      exchange.response.end(bodyOf(bodyLength), closing())
+    } else {
+      if ((kind & RowKind.head) !== 0) {
+        exchange.total = (kind & RowKind.length) !== 0 ? lengthAt(at) : -1
+        exchange.response.onWritable(exchange.onWritable)
+      }
+      exchange.responseBytes += bodyLength
+      if (exchange.total >= 0) streamKnown(exchange, bodyLength)
+      else streamUnknown(exchange, bodyLength)
+    }
+  }
+
+  function writeHead(exchange: Exchange): void {
+    const status = rows[at + Row.status]!
+    const from = rows[at + Row.headOffset]!
+    exchange.status = status
+    exchange.phase = Phase.sending
+    exchange.headSent = true
+    if (status !== 200) exchange.response.writeStatus(statusLine(status))
+    const { via, responseEdits } = exchange.running
+    const edits = responseEdits[exchange.routeId]!
+    const sent = slab.latin1Slice(from, from + rows[at + Row.headLength]!)
+    const block = exchange.requestId + via + exchange.extraHeaders + (edits === null ? sent : edits(sent))
+    // One call carries the whole header block: the front end checks nothing, the upstream client has checked all.
+    if ((kind & RowKind.asciiHead) !== 0) exchange.response.writeHeader('x-request-id', block)
+    else exchange.response.writeHeader('x-request-id', Buffer.from(block, 'latin1'))
+  }
+
+  function lengthAt(base: number): number {
+    return (rows[base + Row.lengthLow]! >>> 0) + (rows[base + Row.lengthHigh]! >>> 0) * 0x1_0000_0000
+  }
+
+  function bodyOf(length: number): string | Uint8Array {
+    const from = rows[at + Row.bodyOffset]!
+    return length <= shortBodyBytes && (kind & RowKind.asciiBody) !== 0
+      ? slab.latin1Slice(from, from + length)
+      : slab.subarray(from, from + length)
+  }
+
+  function streamKnown(exchange: Exchange, length: number): void {
+    if (length === 0 && exchange.total > 0) {
+      // Nothing to send yet: the head must not wait for the body (long polls), and tryEnd would take it as the end.
+      flushHead(exchange)
+      return
+    }
+    const from = rows[at + Row.bodyOffset]!
+    const chunk = slab.subarray(from, from + length)
+    if (exchange.unsent !== null) {
+      exchange.unsent = Buffer.concat([exchange.unsent, chunk])
+      return
+    }
+    const base = exchange.response.getWriteOffset()
+    const [ok] = exchange.response.tryEnd(chunk, exchange.total)
+    if (ok) return
+    const taken = exchange.response.getWriteOffset() - base
+    exchange.unsent = Buffer.from(chunk.subarray(taken))
+    exchange.unsentOffset = base + taken
+    pauseUpstream(exchange)
+  }
+
+  /** With a known length the front end writes the head together with the first bytes; there is nothing to do before. */
+  function flushHead(_exchange: Exchange): void {}
+
+  function streamUnknown(exchange: Exchange, length: number): void {
+    const { response } = exchange
+    if (length > 0) {
+      const from = rows[at + Row.bodyOffset]!
+      if (!response.write(slab.subarray(from, from + length)) && !exchange.upstreamDone) pauseUpstream(exchange)
+    }
+    if (exchange.upstreamDone) response.end(undefined, closing())
+  }
+
+  function writable(exchange: Exchange, offset: number): boolean {
+    if (exchange.unsent !== null) {
+      const rest = exchange.unsent.subarray(offset - exchange.unsentOffset)
+      const [ok] = exchange.response.tryEnd(rest, exchange.total)
+      if (!ok) {
+        exchange.unsent = rest
+        exchange.unsentOffset = offset
+        return false
+      }
+      exchange.unsent = null
+      if (exchange.upstreamDone) {
+        finish(exchange)
+        return true
+      }
+    } else if (exchange.total < 0) {
+      exchange.response.cork(nothing)
+    }
+    if (exchange.upstreamPaused) {
+      exchange.upstreamPaused = false
+      client.resume(exchange.ticket)
+    }
+    return true
+  }
+
+  function pauseUpstream(exchange: Exchange): void {
+    if (exchange.upstreamPaused || exchange.ticket === 0) return
+    exchange.upstreamPaused = true
+    client.pause(exchange.ticket)
+  }
+
+  function resumeClient(exchange: Exchange): void {
+    exchange.clientPaused = false
+    exchange.response.resume()
+  }
+
+  return { answer, relay, corked, writable }
+}
+
+const nothing = (): void => {}
