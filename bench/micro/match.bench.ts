@@ -98,7 +98,9 @@ function median(values: number[]): number {
   return values[values.length >> 1]!
 }
 
-console.log(`${'ns per find (median)'.padEnd(26)}${sizes.map(size => `${size} routes`.padStart(15)).join('')}     ratio`)
+console.log(
+  `${'ns per find (median)'.padEnd(26)}${sizes.map(size => `${size} routes`.padStart(15)).join('')}     ratio`,
+)
 for (const { name, path, hosts, request } of cases) {
   const prepared = sizes.map(size => ({
     router: compileRouter(Array.from({ length: size }, (_, i) => routeOf(path(i), hosts(i), i))),

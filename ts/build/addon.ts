@@ -1,6 +1,7 @@
-// Build step: compiles native/addon with @napi-rs/cli and puts it where ts/shared/native.ts looks for it.
+// Build step: compiles native/addon with @napi-rs/cli and puts it where ts/shared/native.ts looks for it; the file's
+// name is `napi.binaryName` of package.json.
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, renameSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { packageRoot } from '../shared/native.ts'
@@ -29,5 +30,3 @@ if (built.status !== 0) {
   console.error('the Rust addon did not build: Rust 1.88 or newer with a C compiler is needed (rustup.rs)')
   process.exit(1)
 }
-void copyFileSync
-void renameSync

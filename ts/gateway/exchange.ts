@@ -185,7 +185,13 @@ export class Exchanges {
     this.#callbacks = callbacks
   }
 
-  begin(response: HttpResponse, request: HttpRequest, listener: Listener, running: RunningPlan, nowMs: number): Exchange | null {
+  begin(
+    response: HttpResponse,
+    request: HttpRequest,
+    listener: Listener,
+    running: RunningPlan,
+    nowMs: number,
+  ): Exchange | null {
     let exchange = this.#free.pop()
     if (exchange === undefined) {
       if (this.#all.length === maxSlots) return null

@@ -11,7 +11,15 @@ import { loadFrontEnd } from './accept/front-end.ts'
 import { Listeners, type PreparedListeners } from './accept/listeners.ts'
 import { compileTrust } from './accept/trust.ts'
 import type { Gateway } from './control-channel.ts'
-import { Exchanges, maxSlots, Phase, type Exchange, type Handshake, type Listener, type RunningPlan } from './exchange.ts'
+import {
+  Exchanges,
+  maxSlots,
+  Phase,
+  type Exchange,
+  type Handshake,
+  type Listener,
+  type RunningPlan,
+} from './exchange.ts'
 import { checkTagBit } from './forward/checks.ts'
 import { EndpointRegistry } from './forward/endpoints.ts'
 import { forwardStage } from './forward/forward.ts'
@@ -81,7 +89,12 @@ export function createGateway(): Gateway {
       webSockets.attach(app, (response, request, handshake) => begin(response, request, listener, handshake)),
   })
 
-  function beginIn(running: RunningPlan | null, response: HttpResponse, request: HttpRequest, listener: Listener): Exchange | null {
+  function beginIn(
+    running: RunningPlan | null,
+    response: HttpResponse,
+    request: HttpRequest,
+    listener: Listener,
+  ): Exchange | null {
     if (running === null) return null
     const exchange = exchanges.begin(response, request, listener, running, performance.now())
     if (exchange !== null) running.begun()
@@ -164,7 +177,7 @@ export function createGateway(): Gateway {
           active: () => exchanges.active,
         }),
         match: matchStage(plan, heads),
-        guard: guardStage(),
+        guard: guardStage(plan, heads),
         local: localStage(plan),
         forward: forwardStage({
           client,
@@ -174,10 +187,23 @@ export function createGateway(): Gateway {
           routes: forwardRoutes.list,
           trusts,
           metrics: counted,
-          webSocket: webSocketForward({ webSockets, exchanges: nativeExchanges, trusts, answer: respond.answer, finish }),
+          webSocket: webSocketForward({
+            webSockets,
+            exchanges: nativeExchanges,
+            trusts,
+            answer: respond.answer,
+            finish,
+          }),
         }),
         respond,
-        record: recordStage({ plan, heads, exchanges: nativeExchanges, metrics: counted, worker: metrics, accessLog: log }),
+        record: recordStage({
+          plan,
+          heads,
+          exchanges: nativeExchanges,
+          metrics: counted,
+          worker: metrics,
+          accessLog: log,
+        }),
       }
       const release = (): void => {
         for (const step of undo.splice(0)) step()
@@ -230,7 +256,8 @@ export function createGateway(): Gateway {
     },
     // eslint-disable-next-line @typescript-eslint/require-await -- Reason: as above.
     async commit(version) {
-      if (prepared === null || prepared.running.plan.version !== version) throw new Error(`plan ${version} is not prepared`)
+      if (prepared === null || prepared.running.plan.version !== version)
+        throw new Error(`plan ${version} is not prepared`)
       const next = prepared
       prepared = null
       commit(next)

@@ -42,4 +42,5 @@ export const errorKinds = {
 
 /** The design has one code, `too_large`, for both 413 and 431; this is what the client reads. */
 export type ErrorCode = keyof typeof errorKinds
-export const publicCode = (code: ErrorCode): string => (code === 'body_too_large' || code === 'head_too_large' ? 'too_large' : code)
+export const publicCode = (code: ErrorCode): string =>
+  code === 'body_too_large' || code === 'head_too_large' ? 'too_large' : code

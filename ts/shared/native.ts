@@ -243,7 +243,9 @@ export const packageRoot = ((): string => {
   return folder
 })()
 
-export const packageVersion = (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version
+export const packageVersion = (
+  JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }
+).version
 
 let loaded: Native | undefined
 
@@ -254,7 +256,9 @@ export function native(): Native {
   if (!existsSync(file)) throw new Error(`the native addon is not built (${file} is missing): run \`npm run build\``)
   const addon = createRequire(import.meta.url)(file) as Native
   if (addon.version() !== packageVersion) {
-    throw new Error(`the native addon is of version ${addon.version()}, the package of ${packageVersion}: run \`npm run build\``)
+    throw new Error(
+      `the native addon is of version ${addon.version()}, the package of ${packageVersion}: run \`npm run build\``,
+    )
   }
   return (loaded = addon)
 }

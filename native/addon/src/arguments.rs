@@ -14,8 +14,7 @@ pub struct Arguments<const N: usize> {
     pub data: *mut c_void,
 }
 
-pub type NativeFunction =
-    unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
+pub type NativeFunction = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
 /// An error whose text JS sees as a `TypeError`.
 pub fn wrong(message: impl std::fmt::Display) -> Error {
@@ -23,11 +22,7 @@ pub fn wrong(message: impl std::fmt::Display) -> Error {
 }
 
 pub fn checked(status: sys::napi_status, what: &str) -> Result<()> {
-    if status == sys::Status::napi_ok {
-        Ok(())
-    } else {
-        Err(Error::new(Status::from(status), what.to_owned()))
-    }
+    if status == sys::Status::napi_ok { Ok(()) } else { Err(Error::new(Status::from(status), what.to_owned())) }
 }
 
 /// A property of an object that is being defined.
@@ -45,16 +40,8 @@ pub fn value(name: &'static CStr, value: sys::napi_value) -> sys::napi_property_
 }
 
 /// A method of an object that is being defined.
-pub fn method(
-    name: &'static CStr,
-    function: NativeFunction,
-    data: *mut c_void,
-) -> sys::napi_property_descriptor {
-    sys::napi_property_descriptor {
-        method: Some(function),
-        data,
-        ..value(name, ptr::null_mut())
-    }
+pub fn method(name: &'static CStr, function: NativeFunction, data: *mut c_void) -> sys::napi_property_descriptor {
+    sys::napi_property_descriptor { method: Some(function), data, ..value(name, ptr::null_mut()) }
 }
 
 impl<const N: usize> Arguments<N> {
@@ -74,17 +61,9 @@ impl<const N: usize> Arguments<N> {
         let (mut text, mut object) = (ptr::null_mut(), ptr::null_mut());
         // SAFETY: `env` is that of the running call, on its thread; `message` is read before it ends.
         unsafe {
-            sys::napi_create_string_utf8(
-                env,
-                message.as_ptr().cast(),
-                message.len() as isize,
-                &raw mut text,
-            );
-            let create = if error.status == Status::InvalidArg {
-                sys::napi_create_type_error
-            } else {
-                sys::napi_create_error
-            };
+            sys::napi_create_string_utf8(env, message.as_ptr().cast(), message.len() as isize, &raw mut text);
+            let create =
+                if error.status == Status::InvalidArg { sys::napi_create_type_error } else { sys::napi_create_error };
             create(env, ptr::null_mut(), text, &raw mut object);
             sys::napi_throw(env, object);
         }
@@ -98,14 +77,7 @@ impl<const N: usize> Arguments<N> {
         // SAFETY: `env` and `info` are those of the running call. N-API fills up to `count` values, `undefined` for those
         // that were not given.
         let status = unsafe {
-            sys::napi_get_cb_info(
-                env,
-                info,
-                &raw mut count,
-                values.as_mut_ptr(),
-                ptr::null_mut(),
-                &raw mut data,
-            )
+            sys::napi_get_cb_info(env, info, &raw mut count, values.as_mut_ptr(), ptr::null_mut(), &raw mut data)
         };
         checked(status, "no arguments")?;
         Ok(Self { env, values, data })
@@ -129,23 +101,12 @@ impl<const N: usize> Arguments<N> {
         let mut length = 0;
         // SAFETY: as above; `out` has room for what N-API says it writes, and the NUL behind it.
         unsafe {
-            if sys::napi_get_value_string_latin1(
-                self.env,
-                value,
-                ptr::null_mut(),
-                0,
-                &raw mut length,
-            ) == sys::Status::napi_ok
+            if sys::napi_get_value_string_latin1(self.env, value, ptr::null_mut(), 0, &raw mut length)
+                == sys::Status::napi_ok
             {
                 out.reserve(length + 1);
                 let end = out.as_mut_ptr().add(out.len()).cast();
-                sys::napi_get_value_string_latin1(
-                    self.env,
-                    value,
-                    end,
-                    length + 1,
-                    &raw mut length,
-                );
+                sys::napi_get_value_string_latin1(self.env, value, end, length + 1, &raw mut length);
                 out.set_len(out.len() + length);
                 return true;
             }
@@ -175,30 +136,22 @@ impl<const N: usize> Arguments<N> {
         let (mut start, mut length) = (ptr::null_mut(), 0);
         // SAFETY: as above; the memory stays where it is during the call, and the slice does not outlive `self`.
         unsafe {
-            let is_buffer =
-                sys::napi_get_arraybuffer_info(self.env, value, &raw mut start, &raw mut length)
-                    == sys::Status::napi_ok;
+            let is_buffer = sys::napi_get_arraybuffer_info(self.env, value, &raw mut start, &raw mut length)
+                == sys::Status::napi_ok;
             if !is_buffer {
                 checked(
                     sys::napi_get_buffer_info(self.env, value, &raw mut start, &raw mut length),
                     "bytes were expected",
                 )?;
             }
-            Ok(if length == 0 {
-                &[]
-            } else {
-                std::slice::from_raw_parts(start.cast(), length)
-            })
+            Ok(if length == 0 { &[] } else { std::slice::from_raw_parts(start.cast(), length) })
         }
     }
 
     pub fn integer(&self, number: i32) -> Result<sys::napi_value> {
         let mut value = ptr::null_mut();
         // SAFETY: as above.
-        checked(
-            unsafe { sys::napi_create_int32(self.env, number, &raw mut value) },
-            "no number was made",
-        )?;
+        checked(unsafe { sys::napi_create_int32(self.env, number, &raw mut value) }, "no number was made")?;
         Ok(value)
     }
 
@@ -207,12 +160,7 @@ impl<const N: usize> Arguments<N> {
         let mut value = ptr::null_mut();
         // SAFETY: as above; the text is copied.
         let status = unsafe {
-            sys::napi_create_string_latin1(
-                self.env,
-                text.as_ptr().cast(),
-                text.len() as isize,
-                &raw mut value,
-            )
+            sys::napi_create_string_latin1(self.env, text.as_ptr().cast(), text.len() as isize, &raw mut value)
         };
         checked(status, "no string was made")?;
         Ok(value)

@@ -11,12 +11,7 @@ use polygate_downstream::{self as downstream, HeadLimits};
 
 /// See `Native.frontEndWatch` in `ts/shared/native.ts`.
 #[napi(catch_unwind)]
-pub fn front_end_watch(
-    env: Env,
-    path: String,
-    max_head_bytes: u32,
-    max_headers: u32,
-) -> Result<bool> {
+pub fn front_end_watch(env: Env, path: String, max_head_bytes: u32, max_headers: u32) -> Result<bool> {
     let watched = downstream::watch(&path, limits(max_head_bytes, max_headers));
     if watched {
         // The front end outlives this environment by a moment; without state the hooks are plain calls.
@@ -58,15 +53,9 @@ pub fn front_end_address() -> Option<String> {
 /// See `Native.frontEndAnswers`.
 #[napi(catch_unwind)]
 pub fn front_end_answers() -> Vec<Vec<u32>> {
-    downstream::answers()
-        .iter()
-        .map(|(status, count)| vec![u32::from(*status), *count])
-        .collect()
+    downstream::answers().iter().map(|(status, count)| vec![u32::from(*status), *count]).collect()
 }
 
 fn limits(max_head_bytes: u32, max_headers: u32) -> HeadLimits {
-    HeadLimits {
-        bytes: max_head_bytes as usize,
-        lines: max_headers as usize,
-    }
+    HeadLimits { bytes: max_head_bytes as usize, lines: max_headers as usize }
 }

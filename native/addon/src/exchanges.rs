@@ -61,9 +61,7 @@ pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
         method(c"end", end, data),
     ];
     // SAFETY: as above; names and callbacks are static.
-    let status = unsafe {
-        sys::napi_define_properties(raw, object.raw(), properties.len(), properties.as_ptr())
-    };
+    let status = unsafe { sys::napi_define_properties(raw, object.raw(), properties.len(), properties.as_ptr()) };
     checked(status, "no object was made")?;
     Ok(Object::from_raw(raw, object.raw()))
 }
@@ -100,9 +98,7 @@ unsafe extern "C" fn begin(env: sys::napi_env, info: sys::napi_callback_info) ->
         client.0.clear();
         let taken = downstream::with_current(|current| {
             client.0.extend_from_slice(current.address.as_bytes());
-            current
-                .head
-                .map_or(NOT_SEEN, |head| take_bytes(heads, slot, head))
+            current.head.map_or(NOT_SEEN, |head| take_bytes(heads, slot, head))
         });
         client.1 = downstream::begin(slot as u32).unwrap_or(0);
         call.integer(taken.unwrap_or(NOT_SEEN))
@@ -117,10 +113,7 @@ fn forwarding<const N: usize, R>(
     at: usize,
     work: impl FnOnce(&Forwarding<'_>) -> Result<R>,
 ) -> Result<R> {
-    let (mut path, mut host) = (
-        std::mem::take(&mut this.path),
-        std::mem::take(&mut this.host),
-    );
+    let (mut path, mut host) = (std::mem::take(&mut this.path), std::mem::take(&mut this.host));
     let has_path = call.optional_latin1(at, &mut path);
     let has_host = call.optional_latin1(at + 1, &mut host);
     let how = call.integer_at(at + 2)?;
@@ -146,7 +139,8 @@ unsafe extern "C" fn submit(env: sys::napi_env, info: sys::napi_callback_info) -
     Arguments::<10>::answer(env, info, |call| {
         // SAFETY: as in `this`.
         let this = unsafe { this(call.data) };
-        let client = ClientHandle::from_js(env, call.values[0]).ok_or_else(|| wrong("an upstream client was expected"))?;
+        let client =
+            ClientHandle::from_js(env, call.values[0]).ok_or_else(|| wrong("an upstream client was expected"))?;
         let (tag, endpoint, flags) = (call.integer_at(1)?, call.integer_at(2)? as u32, call.integer_at(3)? as u32);
         let (slot, policy, heads) = (call.integer_at(4)? as usize, call.integer_at(5)? as usize, this.heads);
         let ticket = forwarding(this, call, slot, 6, |forwarding| {
@@ -175,11 +169,7 @@ unsafe extern "C" fn compose(env: sys::napi_env, info: sys::napi_callback_info) 
     Arguments::<6>::answer(env, info, |call| {
         // SAFETY: as in `this`.
         let this = unsafe { this(call.data) };
-        let (slot, policy, heads) = (
-            call.integer_at(0)? as usize,
-            call.integer_at(1)? as usize,
-            this.heads,
-        );
+        let (slot, policy, heads) = (call.integer_at(0)? as usize, call.integer_at(1)? as usize, this.heads);
         let mut out = Vec::new();
         forwarding(this, call, slot, 2, |forwarding| {
             compose_head(heads, slot, policy, forwarding, &mut out).map_err(wrong)
@@ -189,10 +179,7 @@ unsafe extern "C" fn compose(env: sys::napi_env, info: sys::napi_callback_info) 
 }
 
 /// `remoteAddress(slot)`: text, '' where it is not known.
-unsafe extern "C" fn remote_address(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
+unsafe extern "C" fn remote_address(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Arguments::<1>::answer(env, info, |call| {
         // SAFETY: as in `this`.
         let this = unsafe { this(call.data) };
@@ -202,10 +189,7 @@ unsafe extern "C" fn remote_address(
 }
 
 /// `setRemoteAddress(slot, address)`: for a front end without the hooks.
-unsafe extern "C" fn set_remote_address(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
+unsafe extern "C" fn set_remote_address(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Arguments::<2>::answer(env, info, |call| {
         // SAFETY: as in `this`.
         let this = unsafe { this(call.data) };
@@ -217,10 +201,7 @@ unsafe extern "C" fn set_remote_address(
 }
 
 /// `connectionRequests(slot)`: requests on its connection so far, this one included; 0: not known.
-unsafe extern "C" fn connection_requests(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
+unsafe extern "C" fn connection_requests(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Arguments::<1>::answer(env, info, |call| {
         // SAFETY: as in `this`.
         let this = unsafe { this(call.data) };

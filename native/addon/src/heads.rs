@@ -14,9 +14,7 @@ mod options;
 use std::cell::RefCell;
 use std::ptr::NonNull;
 
-use polygate_head::{
-    ComposeError, Flag, Forwarding, Framing, Head, Heads, Limits, Policy, Refusal, compose,
-};
+use polygate_head::{ComposeError, Flag, Forwarding, Framing, Head, Heads, Limits, Policy, Refusal, compose};
 
 /// Ints of `info`; `HeadInfo` in `ts/shared/native-heads.ts` names them.
 const INFO_INTS: usize = 15;
@@ -80,11 +78,7 @@ pub fn compose_head(
 ) -> Result<(), Problem> {
     with(instance, |instance| {
         let head = instance.heads.get(slot).ok_or(Problem::NoHead)?;
-        let policy = instance
-            .policies
-            .get(policy)
-            .and_then(Option::as_ref)
-            .ok_or(Problem::NoPolicy)?;
+        let policy = instance.policies.get(policy).and_then(Option::as_ref).ok_or(Problem::NoPolicy)?;
         compose(head, policy, forwarding, out).map_err(Problem::Compose)
     })
     .unwrap_or(Err(Problem::NoHead))
@@ -92,11 +86,7 @@ pub fn compose_head(
 
 /// How the client framed the body of the slot's request.
 pub fn framing_of(instance: usize, slot: usize) -> Framing {
-    with(instance, |instance| {
-        instance.heads.get(slot).map(Head::framing)
-    })
-    .flatten()
-    .unwrap_or(Framing::None)
+    with(instance, |instance| instance.heads.get(slot).map(Head::framing)).flatten().unwrap_or(Framing::None)
 }
 
 /// Frees a slot.
@@ -118,8 +108,7 @@ fn add(instance: Instance) -> usize {
 
 fn forget(instance: usize) {
     // At the end of a thread its statics may be gone already, and the instance with them.
-    let _ =
-        INSTANCES.try_with(|instances| instances.borrow_mut().get_mut(instance).map(Option::take));
+    let _ = INSTANCES.try_with(|instances| instances.borrow_mut().get_mut(instance).map(Option::take));
 }
 
 fn limits(max_head_bytes: u32, max_headers: u32) -> Limits {
@@ -127,10 +116,7 @@ fn limits(max_head_bytes: u32, max_headers: u32) -> Limits {
         0 => MOST_HEAD_BYTES,
         bytes => bytes.min(MOST_HEAD_BYTES),
     };
-    Limits {
-        max_bytes,
-        max_headers: max_headers as usize,
-    }
+    Limits { max_bytes, max_headers: max_headers as usize }
 }
 
 impl Instance {
@@ -144,10 +130,7 @@ impl Instance {
                 // is forgotten before that ends. Our JS transfers neither to another thread (`RequestHeads` says so), and none runs
                 // during the call, so nothing else reads or writes them.
                 let (info, slab) = unsafe {
-                    (
-                        self.info.as_mut(),
-                        std::slice::from_raw_parts_mut(self.slab.as_ptr(), self.slab_bytes),
-                    )
+                    (self.info.as_mut(), std::slice::from_raw_parts_mut(self.slab.as_ptr(), self.slab_bytes))
                 };
                 describe(head, info, slab);
                 0

@@ -258,15 +258,8 @@ unsafe fn call_back(env: sys::napi_env, callback: sys::napi_ref, count: usize) {
         sys::napi_get_reference_value(env, callback, &raw mut function);
         sys::napi_get_global(env, &raw mut global);
         sys::napi_create_int32(env, count as i32, &raw mut argument);
-        let status = sys::napi_make_callback(
-            env,
-            ptr::null_mut(),
-            global,
-            function,
-            1,
-            &raw const argument,
-            &raw mut result,
-        );
+        let status =
+            sys::napi_make_callback(env, ptr::null_mut(), global, function, 1, &raw const argument, &raw mut result);
         if status == sys::Status::napi_pending_exception {
             let mut error = ptr::null_mut();
             if sys::napi_get_and_clear_last_exception(env, &raw mut error) == sys::Status::napi_ok {
@@ -395,14 +388,7 @@ impl<const N: usize> Call<N> {
         let (mut this, mut data) = (ptr::null_mut(), ptr::null_mut());
         // SAFETY: as promised by the caller; missing arguments are filled in as `undefined`.
         unsafe {
-            sys::napi_get_cb_info(
-                env,
-                info,
-                &raw mut count,
-                arguments.as_mut_ptr(),
-                &raw mut this,
-                &raw mut data,
-            );
+            sys::napi_get_cb_info(env, info, &raw mut count, arguments.as_mut_ptr(), &raw mut this, &raw mut data);
         }
         Self { env, this, arguments, binding: data.cast() }
     }
@@ -668,8 +654,8 @@ fn construct(call: &Call<2>) -> std::result::Result<(), String> {
     let env = call.env;
     let text = |e: napi::Error| e.reason.clone();
     // SAFETY: inside the running call, with a value of it; the conversion checks what it is.
-    let options =
-        unsafe { Object::from_napi_value(env, call.arguments[0]) }.map_err(|_| "options must be an object".to_owned())?;
+    let options = unsafe { Object::from_napi_value(env, call.arguments[0]) }
+        .map_err(|_| "options must be an object".to_owned())?;
     let slab_bytes = options.get::<u32>("slabBytes").map_err(text)?.unwrap_or(0) as usize;
     let max_rows = options.get::<u32>("maxRows").map_err(text)?.unwrap_or(0) as usize;
     let prefix = options.get::<String>("headerPrefix").map_err(text)?.unwrap_or_default();

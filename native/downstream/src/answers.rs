@@ -47,12 +47,8 @@ impl Answer {
     const fn own(self) -> &'static [u8] {
         match self {
             Self::BadRequest => b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n<h1>",
-            Self::HeadTooLarge => {
-                b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n\r\n<h1>"
-            }
-            Self::Version => {
-                b"HTTP/1.1 505 HTTP Version Not Supported\r\nConnection: close\r\n\r\n<h1>"
-            }
+            Self::HeadTooLarge => b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n\r\n<h1>",
+            Self::Version => b"HTTP/1.1 505 HTTP Version Not Supported\r\nConnection: close\r\n\r\n<h1>",
         }
     }
 
@@ -65,15 +61,9 @@ impl Answer {
 
     /// The status of the front end's own answer, if `sent` is one.
     pub fn of_front_end(sent: &[u8]) -> Option<Self> {
-        let answer = *Self::ALL
-            .iter()
-            .find(|answer| sent.starts_with(answer.own()))?;
+        let answer = *Self::ALL.iter().find(|answer| sent.starts_with(answer.own()))?;
         // The parser says 505 of any target that it does not understand. Other versions never reach it.
-        Some(if answer == Self::Version {
-            Self::BadRequest
-        } else {
-            answer
-        })
+        Some(if answer == Self::Version { Self::BadRequest } else { answer })
     }
 
     /// The whole response. `id` becomes the request id.
@@ -82,9 +72,7 @@ impl Answer {
         let body = format!(
             r#"{{"type":"about:blank","title":"{title}","status":{status},"code":"{code}","requestId":"{id:032x}"}}"#
         );
-        let seconds = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
+        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         format!(
             "HTTP/1.1 {status} {title}\r\nDate: {}\r\nContent-Type: application/problem+json\r\n\
              Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
@@ -108,15 +96,12 @@ impl From<Refused> for Answer {
 /// `Tue, 24 Nov 2026 08:06:00 GMT` (RFC 9110 5.6.7) of seconds since 1970.
 fn http_date(seconds: u64) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let (days, time) = (seconds / 86_400, seconds % 86_400);
     // Civil from days, with years that begin in March (Howard Hinnant, "chrono-compatible low-level date algorithms").
     let shifted = days + 719_468;
     let day_of_era = shifted % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
@@ -143,19 +128,9 @@ mod tests {
     fn only_the_front_ends_own_answers_are_taken() {
         let bad = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n<h1>Bad Request</h1><hr>";
         assert_eq!(Answer::of_front_end(bad), Some(Answer::BadRequest));
-        assert_eq!(
-            Answer::of_front_end(HTML),
-            Some(Answer::BadRequest),
-            "the version is checked before"
-        );
-        assert_eq!(
-            Answer::of_front_end(b"HTTP/1.1 400 Bad Request\r\nDate: x\r\n\r\n<h1>"),
-            None
-        );
-        assert_eq!(
-            Answer::of_front_end(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<h1>"),
-            None
-        );
+        assert_eq!(Answer::of_front_end(HTML), Some(Answer::BadRequest), "the version is checked before");
+        assert_eq!(Answer::of_front_end(b"HTTP/1.1 400 Bad Request\r\nDate: x\r\n\r\n<h1>"), None);
+        assert_eq!(Answer::of_front_end(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<h1>"), None);
         assert_eq!(Answer::of_front_end(b""), None);
     }
 
@@ -163,17 +138,8 @@ mod tests {
     fn a_response_is_well_formed() {
         let text = String::from_utf8(Answer::HeadTooLarge.response(0xabc)).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(
-            head.starts_with("HTTP/1.1 431 Request Header Fields Too Large\r\nDate: "),
-            "{head}"
-        );
-        assert!(
-            head.contains(&format!(
-                "\r\nContent-Length: {}\r\nConnection: close",
-                body.len()
-            )),
-            "{head}"
-        );
+        assert!(head.starts_with("HTTP/1.1 431 Request Header Fields Too Large\r\nDate: "), "{head}");
+        assert!(head.contains(&format!("\r\nContent-Length: {}\r\nConnection: close", body.len())), "{head}");
         let id = "00000000000000000000000000000abc";
         let expected = r#"{"type":"about:blank","title":"Request Header Fields Too Large","status":431,"code":"too_large","requestId":""#;
         assert_eq!(body, format!("{expected}{id}\"}}"));

@@ -57,11 +57,7 @@ pub enum Received {
     Failed,
     /// The client is to be refused; `answerable` if no byte of a response is under way. `close`: the front end has
     /// seen the beginning of the message and must hear of the connection's end.
-    Refused {
-        why: Refused,
-        answerable: bool,
-        close: bool,
-    },
+    Refused { why: Refused, answerable: bool, close: bool },
     /// Close it without a word.
     Close,
 }
@@ -176,11 +172,7 @@ impl Connection {
         };
         if self.kind == Kind::New {
             // RFC 8446 5.1: the first byte of a TLS connection is a handshake record's type; no method begins with it.
-            self.kind = if out[0] == 0x16 {
-                Kind::Raw
-            } else {
-                Kind::Http
-            };
+            self.kind = if out[0] == 0x16 { Kind::Raw } else { Kind::Http };
             if self.kind == Kind::Raw {
                 return (Received::Bytes(count), false);
             }
@@ -232,23 +224,14 @@ impl Connection {
             Stop::Refuse(why) => {
                 let answerable = fresh || !self.started;
                 // The front end knows nothing of a request that was refused whole: there is time to let it be read.
-                self.kind = Kind::Refused {
-                    swallowed: if fresh { 0 } else { LINGER_LIMIT },
-                };
+                self.kind = Kind::Refused { swallowed: if fresh { 0 } else { LINGER_LIMIT } };
                 self.drop_stash(self.stash_len());
-                Received::Refused {
-                    why,
-                    answerable,
-                    close: !fresh,
-                }
+                Received::Refused { why, answerable, close: !fresh }
             }
             _ if step.delivered == 0 => Received::Nothing,
             _ => Received::Bytes(step.delivered),
         };
-        (
-            received,
-            step.head && matches!(received, Received::Bytes(_)),
-        )
+        (received, step.head && matches!(received, Received::Bytes(_)))
     }
 
     /// Reads ahead into the stash, up to `limit` bytes in it.
@@ -264,11 +247,7 @@ impl Connection {
         let room = (limit - held).min(if held < 4096 { 4096 } else { SCANNED_READ });
         self.stash.resize(held + room, 0);
         let result = outcome(read(&mut self.stash[held..]));
-        let count = if let Received::Bytes(count) = result {
-            count.min(room)
-        } else {
-            0
-        };
+        let count = if let Received::Bytes(count) = result { count.min(room) } else { 0 };
         self.stash.truncate(held + count);
         match result {
             Received::Bytes(_) => Received::Nothing,
@@ -280,20 +259,13 @@ impl Connection {
         }
     }
 
-    fn swallow(
-        &mut self,
-        out: &mut [u8],
-        swallowed: usize,
-        mut read: impl FnMut(&mut [u8]) -> isize,
-    ) -> Received {
+    fn swallow(&mut self, out: &mut [u8], swallowed: usize, mut read: impl FnMut(&mut [u8]) -> isize) -> Received {
         if swallowed >= LINGER_LIMIT {
             return Received::Close;
         }
         match outcome(read(out)) {
             Received::Bytes(count) => {
-                self.kind = Kind::Refused {
-                    swallowed: swallowed + count,
-                };
+                self.kind = Kind::Refused { swallowed: swallowed + count };
                 Received::Nothing
             }
             other => other,
@@ -327,9 +299,7 @@ impl Connection {
 
     /// The next message must wait: for the response under way, or for its last bytes to leave.
     fn blocked(&self) -> bool {
-        self.kind == Kind::Http
-            && self.framing.at_start()
-            && (self.pending || self.wanted & WRITABLE != 0)
+        self.kind == Kind::Http && self.framing.at_start() && (self.pending || self.wanted & WRITABLE != 0)
     }
 
     /// The front end would get something from a `recv` now, though the kernel may not say so.
@@ -337,11 +307,7 @@ impl Connection {
         let ended = self.end == End::Seen;
         self.wanted & READABLE != 0
             && !self.handle.is_null()
-            && if self.stash_len() == 0 {
-                ended
-            } else {
-                !self.blocked() && (ended || !self.starved)
-            }
+            && if self.stash_len() == 0 { ended } else { !self.blocked() && (ended || !self.starved) }
     }
 
     /// Input must not be watched for: there is no room for it, or its end is known and would be reported for ever.
@@ -349,9 +315,7 @@ impl Connection {
         match self.kind {
             Kind::New | Kind::Refused { .. } => false,
             Kind::Raw => self.end != End::Open,
-            Kind::Http => {
-                self.end != End::Open || (self.stash_len() >= STASH_LIMIT && self.blocked())
-            }
+            Kind::Http => self.end != End::Open || (self.stash_len() >= STASH_LIMIT && self.blocked()),
         }
     }
 
@@ -364,9 +328,7 @@ impl Connection {
     /// Bytes to read at once: what is behind the message must fit the stash.
     fn read_size(&self) -> usize {
         match self.framing.remaining() {
-            Some(remaining) => usize::try_from(remaining)
-                .unwrap_or(usize::MAX)
-                .saturating_add(SCANNED_READ),
+            Some(remaining) => usize::try_from(remaining).unwrap_or(usize::MAX).saturating_add(SCANNED_READ),
             None if self.framing.in_chunks() => CHUNKED_READ,
             None => SCANNED_READ,
         }

@@ -4,10 +4,7 @@ use super::*;
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 
-const LIMITS: HeadLimits = HeadLimits {
-    bytes: 4096,
-    lines: 20,
-};
+const LIMITS: HeadLimits = HeadLimits { bytes: 4096, lines: 20 };
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
 /// What the kernel holds: segments, then an end, an error, or nothing.
@@ -19,11 +16,7 @@ struct Kernel {
 
 impl Kernel {
     fn of(segments: &[&[u8]], then: isize) -> Self {
-        Self {
-            segments: segments.iter().map(|segment| segment.to_vec()).collect(),
-            then,
-            reads: 0,
-        }
+        Self { segments: segments.iter().map(|segment| segment.to_vec()).collect(), then, reads: 0 }
     }
 
     fn read(&mut self, space: &mut [u8]) -> isize {
@@ -54,14 +47,8 @@ fn connection() -> Connection {
 
 fn receive(connection: &mut Connection, kernel: &mut Kernel) -> (Received, Vec<u8>) {
     let mut out = vec![0; 512 * 1024];
-    let (received, _) = connection.receive(&mut out, LIMITS, &mut Vec::new(), |space| {
-        kernel.read(space)
-    });
-    out.truncate(if let Received::Bytes(count) = received {
-        count
-    } else {
-        0
-    });
+    let (received, _) = connection.receive(&mut out, LIMITS, &mut Vec::new(), |space| kernel.read(space));
+    out.truncate(if let Received::Bytes(count) = received { count } else { 0 });
     (received, out)
 }
 
@@ -80,11 +67,7 @@ fn the_next_message_waits_for_the_response() {
         assert_eq!(receive(&mut connection, &mut kernel).1, GET);
         connection.begin();
         assert!(!connection.ready());
-        assert_eq!(
-            receive(&mut connection, &mut kernel).0,
-            Received::Failed,
-            "nothing to read, nothing given"
-        );
+        assert_eq!(receive(&mut connection, &mut kernel).0, Received::Failed, "nothing to read, nothing given");
         connection.finish();
     }
     assert!(!connection.ready());
@@ -112,8 +95,7 @@ fn a_paused_connection_is_not_ready() {
 
 #[test]
 fn a_client_that_sends_ahead_fills_no_more_than_the_stash() {
-    let (mut connection, mut kernel) =
-        (connection(), Kernel::of(&[GET, &GET.repeat(10_000)], EMPTY));
+    let (mut connection, mut kernel) = (connection(), Kernel::of(&[GET, &GET.repeat(10_000)], EMPTY));
     receive(&mut connection, &mut kernel);
     connection.begin();
     while !connection.wants_mask() {
@@ -137,11 +119,7 @@ fn a_client_that_sends_ahead_fills_no_more_than_the_stash() {
         messages += 1;
     }
     assert_eq!(messages, 10_000);
-    assert_eq!(
-        connection.stash.capacity(),
-        0,
-        "an idle connection keeps no buffer"
-    );
+    assert_eq!(connection.stash.capacity(), 0, "an idle connection keeps no buffer");
 }
 
 #[test]
@@ -217,10 +195,7 @@ fn tls_passes_as_it_is() {
 #[test]
 fn after_an_upgrade_what_was_held_back_comes_as_it_is() {
     let frames = b"\x81\x82\0\0\0\0hi\r\n\r\n";
-    let (mut connection, mut kernel) = (
-        connection(),
-        Kernel::of(&[&[GET, frames].concat(), frames], EMPTY),
-    );
+    let (mut connection, mut kernel) = (connection(), Kernel::of(&[&[GET, frames].concat(), frames], EMPTY));
     receive(&mut connection, &mut kernel);
     connection.begin();
     assert!(!connection.ready());
@@ -233,15 +208,8 @@ fn after_an_upgrade_what_was_held_back_comes_as_it_is() {
 #[test]
 fn what_follows_a_refused_head_is_swallowed_up_to_a_bound() {
     let megabyte = vec![b'x'; 1024 * 1024];
-    let (mut connection, mut kernel) = (
-        connection(),
-        Kernel::of(&[b"no\r\n\r\n", &megabyte, GET, GET], EMPTY),
-    );
-    let refused = Received::Refused {
-        why: Refused::Malformed,
-        answerable: true,
-        close: false,
-    };
+    let (mut connection, mut kernel) = (connection(), Kernel::of(&[b"no\r\n\r\n", &megabyte, GET, GET], EMPTY));
+    let refused = Received::Refused { why: Refused::Malformed, answerable: true, close: false };
     assert_eq!(receive(&mut connection, &mut kernel).0, refused);
     assert!(!connection.ready());
     assert_eq!(receive(&mut connection, &mut kernel).0, Received::Nothing);
@@ -253,16 +221,11 @@ fn what_follows_a_refused_head_is_swallowed_up_to_a_bound() {
 fn a_body_that_breaks_closes_and_is_answered_only_before_the_response() {
     let head = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n";
     for started in [false, true] {
-        let (mut connection, mut kernel) =
-            (connection(), Kernel::of(&[head, b"hello!\r\n"], EMPTY));
+        let (mut connection, mut kernel) = (connection(), Kernel::of(&[head, b"hello!\r\n"], EMPTY));
         receive(&mut connection, &mut kernel);
         connection.begin();
         connection.started = started;
-        let refused = Received::Refused {
-            why: Refused::Malformed,
-            answerable: !started,
-            close: true,
-        };
+        let refused = Received::Refused { why: Refused::Malformed, answerable: !started, close: true };
         assert_eq!(receive(&mut connection, &mut kernel).0, refused);
         assert_eq!(receive(&mut connection, &mut kernel).0, Received::Close);
     }

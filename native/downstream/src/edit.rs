@@ -19,8 +19,7 @@ impl Edit<'_> {
         let available = self.bytes.len() - self.read;
         let taken = usize::try_from(count).map_or(available, |count| count.min(available));
         if self.read != self.written {
-            self.bytes
-                .copy_within(self.read..self.read + taken, self.written);
+            self.bytes.copy_within(self.read..self.read + taken, self.written);
         }
         self.read += taken;
         self.written += taken;
@@ -54,14 +53,10 @@ impl Edit<'_> {
 
 /// Offset of path, query or space behind `http://authority`; None for any other target.
 fn origin_start(target: &[u8]) -> Option<usize> {
-    let scheme = [&b"http://"[..], b"https://"].into_iter().find(|scheme| {
-        target
-            .get(..scheme.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-    })?;
+    let scheme = [&b"http://"[..], b"https://"]
+        .into_iter()
+        .find(|scheme| target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))?;
     let authority = &target[scheme.len()..];
-    let end = authority
-        .iter()
-        .position(|byte| matches!(byte, b'/' | b'?' | b' '))?;
+    let end = authority.iter().position(|byte| matches!(byte, b'/' | b'?' | b' '))?;
     (end > 0).then_some(scheme.len() + end)
 }

@@ -124,10 +124,7 @@ impl Default for Framing {
 impl Framing {
     /// At the start of a connection.
     pub const fn new() -> Self {
-        Self {
-            state: State::Start,
-            searched: 0,
-        }
+        Self { state: State::Start, searched: 0 }
     }
 
     /// Between two messages: no byte of the next head has been delivered.
@@ -145,19 +142,12 @@ impl Framing {
 
     /// Whether a chunked body is being received.
     pub const fn in_chunks(&self) -> bool {
-        !matches!(
-            self.state,
-            State::Start | State::Body(_) | State::Refused(_)
-        )
+        !matches!(self.state, State::Start | State::Body(_) | State::Refused(_))
     }
 
     /// Goes on with received bytes, up to the end of one message. A completed head replaces what is in `head`.
     pub fn advance(&mut self, bytes: &mut [u8], limits: HeadLimits, head: &mut Vec<u8>) -> Step {
-        let mut edit = Edit {
-            bytes,
-            read: 0,
-            written: 0,
-        };
+        let mut edit = Edit { bytes, read: 0, written: 0 };
         let mut completed = false;
         let stop = loop {
             match self.state {
@@ -190,21 +180,11 @@ impl Framing {
         if let Stop::Refuse(why) = stop {
             self.state = State::Refused(why);
         }
-        Step {
-            consumed: edit.read,
-            delivered: edit.written,
-            head: completed,
-            stop,
-        }
+        Step { consumed: edit.read, delivered: edit.written, head: completed, stop }
     }
 
     /// `None`: a head was delivered, and the state says what follows it.
-    fn take_head(
-        &mut self,
-        edit: &mut Edit<'_>,
-        limits: HeadLimits,
-        head: &mut Vec<u8>,
-    ) -> Option<Stop> {
+    fn take_head(&mut self, edit: &mut Edit<'_>, limits: HeadLimits, head: &mut Vec<u8>) -> Option<Stop> {
         // RFC 9112 2.2: an empty line before a request line is ignored. The front end would wait for ever at it.
         if self.searched == 0 {
             while edit.rest().starts_with(b"\r\n") {
@@ -215,22 +195,14 @@ impl Framing {
         if rest.first() == Some(&b'\r') && rest.len() > 1 {
             return Some(Stop::Refuse(Refused::Malformed));
         }
-        let limit = if limits.bytes == 0 {
-            usize::MAX
-        } else {
-            limits.bytes
-        };
+        let limit = if limits.bytes == 0 { usize::MAX } else { limits.bytes };
         let from = self.searched.min(rest.len());
         let Some(found) = memmem::find(&rest[from..], b"\r\n\r\n") else {
             if rest.len() >= limit {
                 return Some(Stop::Refuse(Refused::HeadTooLarge));
             }
             self.searched = rest.len().saturating_sub(3);
-            return Some(if rest.is_empty() && edit.read > 0 {
-                Stop::More
-            } else {
-                Stop::NeedHead
-            });
+            return Some(if rest.is_empty() && edit.read > 0 { Stop::More } else { Stop::NeedHead });
         };
         self.searched = 0;
         let end = from + found + 4;
@@ -248,10 +220,7 @@ impl Framing {
         self.state = match body {
             Body::None | Body::Length(0) => State::Start,
             Body::Length(length) => State::Body(length),
-            Body::Chunked => State::Size {
-                value: 0,
-                digits: 0,
-            },
+            Body::Chunked => State::Size { value: 0, digits: 0 },
         };
         None
     }
@@ -266,49 +235,30 @@ impl Framing {
                         return malformed;
                     }
                     edit.keep(1);
-                    State::Size {
-                        value: value << 4 | u64::from(hex(byte)),
-                        digits: digits + 1,
-                    }
+                    State::Size { value: value << 4 | u64::from(hex(byte)), digits: digits + 1 }
                 }
                 (State::Size { value, digits: 1.. } | State::Extension { value, .. }, b'\r') => {
                     edit.keep(1);
                     State::SizeEnd { value }
                 }
-                (State::Size { value, digits: 1.. }, b' ' | b'\t') => {
-                    State::Space { value, seen: 0 }
-                }
+                (State::Size { value, digits: 1.. }, b' ' | b'\t') => State::Space { value, seen: 0 },
                 (State::Size { value, digits: 1.. }, b';') => State::Extension { value, seen: 0 },
                 (State::Space { value, seen }, b' ' | b'\t') if seen < MAX_CHUNK_LINE => {
                     edit.read += 1;
-                    State::Space {
-                        value,
-                        seen: seen + 1,
-                    }
+                    State::Space { value, seen: seen + 1 }
                 }
                 (State::Space { value, seen }, b';') => State::Extension { value, seen },
                 (State::Extension { value, seen }, _) if seen < MAX_CHUNK_LINE && is_text(byte) => {
                     edit.read += 1;
-                    State::Extension {
-                        value,
-                        seen: seen + 1,
-                    }
+                    State::Extension { value, seen: seen + 1 }
                 }
                 (State::SizeEnd { value }, b'\n') => {
                     edit.keep(1);
-                    if value == 0 {
-                        State::TrailerStart { seen: 0 }
-                    } else {
-                        State::Data(value)
-                    }
+                    if value == 0 { State::TrailerStart { seen: 0 } } else { State::Data(value) }
                 }
                 (State::Data(remaining), _) => {
                     let taken = edit.keep(remaining);
-                    if taken == remaining {
-                        State::DataCr
-                    } else {
-                        State::Data(remaining - taken)
-                    }
+                    if taken == remaining { State::DataCr } else { State::Data(remaining - taken) }
                 }
                 (State::DataCr, b'\r') => {
                     edit.keep(1);
@@ -316,18 +266,13 @@ impl Framing {
                 }
                 (State::DataLf, b'\n') => {
                     edit.keep(1);
-                    State::Size {
-                        value: 0,
-                        digits: 0,
-                    }
+                    State::Size { value: 0, digits: 0 }
                 }
                 (State::TrailerStart { .. }, b'\r') => {
                     edit.keep(1);
                     State::LastLf
                 }
-                (State::TrailerStart { seen }, _)
-                    if is_text(byte) && byte != b' ' && byte != b'\t' =>
-                {
+                (State::TrailerStart { seen }, _) if is_text(byte) && byte != b' ' && byte != b'\t' => {
                     State::Trailer { seen }
                 }
                 (State::Trailer { seen }, b'\r') => {

@@ -3,10 +3,7 @@
 
 use super::*;
 
-const LIMITS: HeadLimits = HeadLimits {
-    bytes: 4096,
-    lines: 20,
-};
+const LIMITS: HeadLimits = HeadLimits { bytes: 4096, lines: 20 };
 
 /// What came of a byte string: delivered bytes of each message, heads as received, and what it ended in.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,11 +17,7 @@ struct Outcome {
 fn run<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut framing = Framing::new();
     let (mut kept, mut head) = (Vec::new(), Vec::new());
-    let mut outcome = Outcome {
-        messages: Vec::new(),
-        heads: Vec::new(),
-        end: "between messages".into(),
-    };
+    let mut outcome = Outcome { messages: Vec::new(), heads: Vec::new(), end: "between messages".into() };
     let mut message = Vec::new();
     'pieces: for piece in pieces {
         kept.extend_from_slice(piece);
@@ -51,23 +44,14 @@ fn run<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
                 }
                 _ => {}
             }
-            outcome.end = if framing.at_start() {
-                "between messages"
-            } else {
-                "inside a body"
-            }
-            .into();
+            outcome.end = if framing.at_start() { "between messages" } else { "inside a body" }.into();
         }
     }
     outcome
 }
 
 fn text(outcome: &Outcome) -> Vec<String> {
-    outcome
-        .messages
-        .iter()
-        .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-        .collect()
+    outcome.messages.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
 }
 
 const GET: &str = "GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -76,8 +60,7 @@ const GET: &str = "GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
 // Reason: a table.
 #[allow(clippy::too_many_lines)]
 fn table() -> Vec<(String, Vec<String>, &'static str)> {
-    let post =
-        |fields: &str, body: &str| format!("POST / HTTP/1.1\r\nHost: x\r\n{fields}\r\n{body}");
+    let post = |fields: &str, body: &str| format!("POST / HTTP/1.1\r\nHost: x\r\n{fields}\r\n{body}");
     let chunked = |body: &str| post("Transfer-Encoding: chunked\r\n", body);
     let one = |message: String| (message.clone(), vec![message], "between messages");
     let refused = |message: String| (message, vec![], "Malformed");
@@ -89,11 +72,7 @@ fn table() -> Vec<(String, Vec<String>, &'static str)> {
         (GET[..20].into(), vec![], "inside a head"),
         (format!("{GET}GET"), vec![GET.into()], "inside a head"),
         // Empty lines before a request line.
-        (
-            format!("\r\n\r\n{GET}\r\n{GET}"),
-            vec![GET.into(); 2],
-            "between messages",
-        ),
+        (format!("\r\n\r\n{GET}\r\n{GET}"), vec![GET.into(); 2], "between messages"),
         refused(format!("\r{GET}")),
         refused(format!("\r\n\rX{GET}")),
         // Request lines.
@@ -106,11 +85,7 @@ fn table() -> Vec<(String, Vec<String>, &'static str)> {
         refused(" / HTTP/1.1\r\n\r\n".into()),
         refused("GET / http/1.1\r\n\r\n".into()),
         refused("GET / HTTP/1.10\r\n\r\n".into()),
-        (
-            "GET / HTTP/1.0\r\nHost: x\r\n\r\n".into(),
-            vec![],
-            "Version",
-        ),
+        ("GET / HTTP/1.0\r\nHost: x\r\n\r\n".into(), vec![], "Version"),
         ("PRI * HTTP/2.0\r\n\r\n".into(), vec![], "Version"),
         // Stray line ends.
         refused("GET / HTTP/1.1\nHost: x\r\n\r\n".into()),
@@ -118,16 +93,8 @@ fn table() -> Vec<(String, Vec<String>, &'static str)> {
         refused(post("A: b\nC: d\r\n", "")),
         refused(post("A: b\r\r\n", "")),
         // Targets that are not in origin form.
-        (
-            get("http://h.example/p?q"),
-            vec![get("/p?q")],
-            "between messages",
-        ),
-        (
-            get("HTTPS://h.example?q"),
-            vec![get("/?q")],
-            "between messages",
-        ),
+        (get("http://h.example/p?q"), vec![get("/p?q")], "between messages"),
+        (get("HTTPS://h.example?q"), vec![get("/?q")], "between messages"),
         (get("http://h"), vec![get("/")], "between messages"),
         (get("http:///p"), vec![get("http:///p")], "between messages"),
         (get("*"), vec![get("/")], "between messages"),
@@ -140,16 +107,8 @@ fn table() -> Vec<(String, Vec<String>, &'static str)> {
             vec![post("Content-Length: 5\r\n", "hello"), GET.into()],
             "between messages",
         ),
-        (
-            post("Content-Length: 5\r\n", "hell"),
-            vec![],
-            "inside a body",
-        ),
-        (
-            post("Content-Length: 999999999999999999\r\n", "x"),
-            vec![],
-            "inside a body",
-        ),
+        (post("Content-Length: 5\r\n", "hell"), vec![], "inside a body"),
+        (post("Content-Length: 999999999999999999\r\n", "x"), vec![], "inside a body"),
         refused(post("Content-Length: 5\r\nContent-Length: 5\r\n", "hello")),
         refused(post("Content-Length: 5\r\nContent-Length: 6\r\n", "hello!")),
         refused(post("Content-Length: 5, 5\r\n", "hello")),
@@ -158,14 +117,8 @@ fn table() -> Vec<(String, Vec<String>, &'static str)> {
         refused(post("Content-Length: 0x5\r\n", "hello")),
         refused(post("Content-Length:\r\n", "")),
         refused(post("Content-Length: 18446744073709551617\r\n", "x")),
-        refused(post(
-            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
-            "0\r\n\r\n",
-        )),
-        refused(post(
-            "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
-            "0\r\n\r\n",
-        )),
+        refused(post("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n")),
+        refused(post("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "0\r\n\r\n")),
         refused(post(": hidden\r\nContent-Length: 5\r\n", "hello")),
         // Chunked.
         one(chunked("0\r\n\r\n")),
@@ -201,24 +154,13 @@ fn table() -> Vec<(String, Vec<String>, &'static str)> {
         refused(chunked("0\r\n\rX")),
         refused(post("Transfer-Encoding: gzip, chunked\r\n", "0\r\n\r\n")),
         refused(post("Transfer-Encoding: identity\r\n", "")),
-        refused(post(
-            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
-            "0\r\n\r\n",
-        )),
+        refused(post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n")),
         refused(post("Transfer-Encoding: chunked, chunked\r\n", "0\r\n\r\n")),
         one(post("transfer-encoding:CHUNKED\r\n", "0\r\n\r\n")),
         // Limits.
-        (
-            post(&"A: b\r\n".repeat(19), ""),
-            vec![post(&"A: b\r\n".repeat(19), "")],
-            "between messages",
-        ),
+        (post(&"A: b\r\n".repeat(19), ""), vec![post(&"A: b\r\n".repeat(19), "")], "between messages"),
         (post(&"A: b\r\n".repeat(20), ""), vec![], "HeadTooLarge"),
-        (
-            post(&format!("A: {}\r\n", "b".repeat(4096)), ""),
-            vec![],
-            "HeadTooLarge",
-        ),
+        (post(&format!("A: {}\r\n", "b".repeat(4096)), ""), vec![], "HeadTooLarge"),
         ("x".repeat(4096), vec![], "HeadTooLarge"),
         ("x".repeat(4095), vec![], "inside a head"),
     ]
@@ -229,17 +171,9 @@ fn boundaries_are_those_of_the_table_for_every_cut() {
     for (input, messages, end) in table() {
         let bytes = input.as_bytes();
         let whole = run([bytes]);
-        assert_eq!(
-            (text(&whole), whole.end.as_str()),
-            (messages, end),
-            "{input:?}"
-        );
+        assert_eq!((text(&whole), whole.end.as_str()), (messages, end), "{input:?}");
         for cut in 0..bytes.len() {
-            assert_eq!(
-                run([&bytes[..cut], &bytes[cut..]]),
-                whole,
-                "{input:?} cut at {cut}"
-            );
+            assert_eq!(run([&bytes[..cut], &bytes[cut..]]), whole, "{input:?} cut at {cut}");
         }
         assert_eq!(run(bytes.chunks(1)), whole, "{input:?} byte by byte");
     }
@@ -248,10 +182,7 @@ fn boundaries_are_those_of_the_table_for_every_cut() {
 #[test]
 fn a_head_is_kept_as_it_was_received() {
     let outcome = run([&b"\r\nGET http://h/p HTTP/1.1\r\nHost: h\r\nX-CaSe: V\r\n\r\n"[..]]);
-    assert_eq!(
-        outcome.heads,
-        [b"GET http://h/p HTTP/1.1\r\nHost: h\r\nX-CaSe: V\r\n\r\n"]
-    );
+    assert_eq!(outcome.heads, [b"GET http://h/p HTTP/1.1\r\nHost: h\r\nX-CaSe: V\r\n\r\n"]);
 }
 
 /// xorshift64: the seed is in the failure message, so a failure can be repeated.
@@ -307,11 +238,6 @@ fn random_bytes_and_cuts_never_panic_and_agree() {
             cuts.push(piece);
             rest = more;
         }
-        assert_eq!(
-            run(cuts),
-            whole,
-            "seed {seed}: {}",
-            String::from_utf8_lossy(&input)
-        );
+        assert_eq!(run(cuts), whole, "seed {seed}: {}", String::from_utf8_lossy(&input));
     }
 }

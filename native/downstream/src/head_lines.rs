@@ -70,11 +70,9 @@ fn check_request_line(line: &[u8]) -> Result<(), Refused> {
     let mut words = line.split(|byte| *byte == b' ');
     match (words.next(), words.next(), words.next()) {
         (Some([_, ..]), Some([_, ..]), Some(b"HTTP/1.1")) => Ok(()),
-        (
-            Some([_, ..]),
-            Some([_, ..]),
-            Some([b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9']),
-        ) => Err(Refused::Version),
+        (Some([_, ..]), Some([_, ..]), Some([b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'])) => {
+            Err(Refused::Version)
+        }
         _ => Err(Refused::Malformed),
     }
 }
@@ -90,8 +88,5 @@ fn decimal(value: &[u8]) -> Option<u64> {
     if value.is_empty() || value.len() > 18 {
         return None;
     }
-    value.iter().try_fold(0u64, |sum, byte| {
-        byte.is_ascii_digit()
-            .then(|| sum * 10 + u64::from(byte - b'0'))
-    })
+    value.iter().try_fold(0u64, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + u64::from(byte - b'0')))
 }

@@ -83,20 +83,9 @@ impl Image {
             None
         };
         // glibc has added the base to these values already, musl has not.
-        let address = |tag: i64| {
-            entry(tag).map(|value| {
-                if value < map.base {
-                    value + map.base
-                } else {
-                    value
-                }
-            })
-        };
+        let address = |tag: i64| entry(tag).map(|value| if value < map.base { value + map.base } else { value });
         let table = |start: i64, bytes: i64| {
-            Some((
-                address(start)? as *const Relocation,
-                entry(bytes)? / size_of::<Relocation>(),
-            ))
+            Some((address(start)? as *const Relocation, entry(bytes)? / size_of::<Relocation>()))
         };
         Some(Self {
             base: map.base,
@@ -119,9 +108,9 @@ impl Image {
                 // SAFETY: the symbol index of a relocation of this image lies in its symbol table, and st_name in its
                 // string table; both stay mapped.
                 let symbol = unsafe {
-                    CStr::from_ptr(self.strings.add(
-                        (*self.symbols.add((relocation.info >> 32) as usize)).st_name as usize,
-                    ))
+                    CStr::from_ptr(
+                        self.strings.add((*self.symbols.add((relocation.info >> 32) as usize)).st_name as usize),
+                    )
                 };
                 if symbol == name {
                     found.push((self.base + relocation.offset as usize) as *mut *const c_void);
@@ -139,14 +128,7 @@ pub fn replace(slot: *mut *const c_void, function: *const c_void) -> bool {
     let start = slot as usize & !(page - 1);
     // SAFETY: the page belongs to the image's data segment, which is never executable; making it writable takes nothing
     // from anyone. It stays so: the loader itself writes to neighbouring slots when it binds lazily.
-    if unsafe {
-        libc::mprotect(
-            start as *mut c_void,
-            page,
-            libc::PROT_READ | libc::PROT_WRITE,
-        )
-    } != 0
-    {
+    if unsafe { libc::mprotect(start as *mut c_void, page, libc::PROT_READ | libc::PROT_WRITE) } != 0 {
         return false;
     }
     // SAFETY: an aligned pointer-sized slot; a call on another thread sees the old or the new function, both valid.
@@ -166,10 +148,7 @@ pub fn pin(function: *const c_void) -> bool {
         if libc::dladdr(function, &raw mut info) == 0 || info.dli_fname.is_null() {
             return false;
         }
-        let handle = libc::dlopen(
-            info.dli_fname,
-            libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE,
-        );
+        let handle = libc::dlopen(info.dli_fname, libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE);
         !handle.is_null()
     }
 }

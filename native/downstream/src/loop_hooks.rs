@@ -16,11 +16,7 @@ const MESSAGES_IN_A_ROW: u32 = 16;
 static POLL: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 static PREPARE: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 
-pub unsafe extern "C" fn uv_poll_init_socket(
-    uv_loop: *mut c_void,
-    handle: *mut c_void,
-    descriptor: c_int,
-) -> c_int {
+pub unsafe extern "C" fn uv_poll_init_socket(uv_loop: *mut c_void, handle: *mut c_void, descriptor: c_int) -> c_int {
     if let Some(connection) = thread::current().and_then(|thread| thread.connection(descriptor)) {
         connection.handle = handle;
     }
@@ -28,11 +24,7 @@ pub unsafe extern "C" fn uv_poll_init_socket(
     unsafe { (uv::functions().poll_init_socket)(uv_loop, handle, descriptor) }
 }
 
-pub unsafe extern "C" fn uv_poll_start(
-    handle: *mut c_void,
-    events: c_int,
-    callback: PollCallback,
-) -> c_int {
+pub unsafe extern "C" fn uv_poll_start(handle: *mut c_void, events: c_int, callback: PollCallback) -> c_int {
     let uv = uv::functions();
     // SAFETY: the front end's own handle, initialised and not closed.
     let descriptor = unsafe { uv::descriptor_of(uv, handle) };
@@ -45,10 +37,7 @@ pub unsafe extern "C" fn uv_poll_start(
         POLL.store(callback as *mut c_void, Ordering::Relaxed);
     }
     match thread.connection(descriptor) {
-        Some(connection)
-            if connection.handle == handle
-                && (known.is_null() || known == callback as *mut c_void) =>
-        {
+        Some(connection) if connection.handle == handle && (known.is_null() || known == callback as *mut c_void) => {
             connection.wanted = events;
             connection.masked = connection.wants_mask();
             let effective = effective_events(events, connection.masked);
@@ -63,11 +52,7 @@ pub unsafe extern "C" fn uv_poll_start(
 
 /// With input masked we still want to hear of errors, and libuv forgets a handle without events.
 fn effective_events(wanted: c_int, masked: bool) -> c_int {
-    if masked {
-        wanted & !READABLE | PRIORITIZED
-    } else {
-        wanted
-    }
+    if masked { wanted & !READABLE | PRIORITIZED } else { wanted }
 }
 
 pub unsafe extern "C" fn uv_poll_stop(handle: *mut c_void) -> c_int {
@@ -75,10 +60,7 @@ pub unsafe extern "C" fn uv_poll_stop(handle: *mut c_void) -> c_int {
     if let Some(thread) = thread::current() {
         // SAFETY: the front end's own handle, initialised and not closed.
         let descriptor = unsafe { uv::descriptor_of(uv, handle) };
-        if let Some(connection) = thread
-            .connection(descriptor)
-            .filter(|connection| connection.handle == handle)
-        {
+        if let Some(connection) = thread.connection(descriptor).filter(|connection| connection.handle == handle) {
             connection.wanted = 0;
         }
     }
@@ -91,10 +73,7 @@ pub unsafe extern "C" fn uv_close(handle: *mut c_void, callback: *mut c_void) {
     if let Some(thread) = thread::current() {
         // SAFETY: the front end's own handle. One without a descriptor (a timer) gives -1.
         let descriptor = unsafe { uv::descriptor_of(uv, handle) };
-        if let Some(connection) = thread
-            .connection(descriptor)
-            .filter(|connection| connection.handle == handle)
-        {
+        if let Some(connection) = thread.connection(descriptor).filter(|connection| connection.handle == handle) {
             connection.handle = null_mut();
             connection.wanted = 0;
         }
@@ -129,11 +108,7 @@ pub fn settle(thread: &mut Thread, descriptor: c_int) {
         if connection.wanted != 0 {
             // SAFETY: the handle is polled (`wanted`), so it is neither closed nor stopped.
             unsafe {
-                (uv::functions().poll_start)(
-                    connection.handle,
-                    effective_events(connection.wanted, masked),
-                    polled,
-                );
+                (uv::functions().poll_start)(connection.handle, effective_events(connection.wanted, masked), polled);
             }
         }
     }
@@ -183,9 +158,8 @@ unsafe fn dispatch(handle: *mut c_void, status: c_int, events: c_int) {
             return;
         };
         let descriptor = thread.touched;
-        let again = thread
-            .connection(descriptor)
-            .is_some_and(|connection| connection.handle == handle && connection.ready());
+        let again =
+            thread.connection(descriptor).is_some_and(|connection| connection.handle == handle && connection.ready());
         thread.touched = -1;
         if !again {
             break;

@@ -17,11 +17,7 @@ pub struct Remote {
 
 impl Remote {
     /// An unknown address: unix sockets.
-    pub const NONE: Self = Self {
-        text: [0; TEXT_BYTES],
-        length: 0,
-        port: 0,
-    };
+    pub const NONE: Self = Self { text: [0; TEXT_BYTES], length: 0, port: 0 };
 
     /// IPv4.
     pub fn v4(address: Ipv4Addr, port: u16) -> Self {
@@ -50,10 +46,7 @@ impl Remote {
 impl std::fmt::Write for Remote {
     fn write_str(&mut self, part: &str) -> std::fmt::Result {
         let start = usize::from(self.length);
-        let room = self
-            .text
-            .get_mut(start..start + part.len())
-            .ok_or(std::fmt::Error)?;
+        let room = self.text.get_mut(start..start + part.len()).ok_or(std::fmt::Error)?;
         room.copy_from_slice(part.as_bytes());
         self.length += part.len() as u8;
         Ok(())

@@ -52,17 +52,11 @@ unsafe fn remote_of(address: *const sockaddr) -> Remote {
         match c_int::from((&raw const (*address).sa_family).read_unaligned()) {
             libc::AF_INET => {
                 let v4 = address.cast::<libc::sockaddr_in>().read_unaligned();
-                Remote::v4(
-                    Ipv4Addr::from(v4.sin_addr.s_addr.to_ne_bytes()),
-                    u16::from_be(v4.sin_port),
-                )
+                Remote::v4(Ipv4Addr::from(v4.sin_addr.s_addr.to_ne_bytes()), u16::from_be(v4.sin_port))
             }
             libc::AF_INET6 => {
                 let v6 = address.cast::<libc::sockaddr_in6>().read_unaligned();
-                Remote::v6(
-                    Ipv6Addr::from(v6.sin6_addr.s6_addr),
-                    u16::from_be(v6.sin6_port),
-                )
+                Remote::v6(Ipv6Addr::from(v6.sin6_addr.s6_addr), u16::from_be(v6.sin6_port))
             }
             _ => Remote::NONE,
         }
@@ -77,12 +71,7 @@ pub unsafe extern "C" fn close(descriptor: c_int) -> c_int {
     unsafe { libc::close(descriptor) }
 }
 
-pub unsafe extern "C" fn recv(
-    descriptor: c_int,
-    buffer: *mut c_void,
-    length: usize,
-    flags: c_int,
-) -> ssize_t {
+pub unsafe extern "C" fn recv(descriptor: c_int, buffer: *mut c_void, length: usize, flags: c_int) -> ssize_t {
     // SAFETY: the front end's own arguments, passed on.
     let plain = || unsafe { libc::recv(descriptor, buffer, length, flags) };
     let Some(thread) = thread::current() else {
@@ -121,19 +110,11 @@ pub unsafe extern "C" fn recv(
         Received::End => 0,
         Received::Failed => fail(failure),
         Received::Close => fail(libc::ECONNRESET),
-        Received::Refused {
-            why,
-            answerable,
-            close,
-        } => {
+        Received::Refused { why, answerable, close } => {
             if answerable {
                 refuse(thread, descriptor, why.into());
             }
-            fail(if close || !answerable {
-                libc::ECONNRESET
-            } else {
-                libc::EAGAIN
-            })
+            fail(if close || !answerable { libc::ECONNRESET } else { libc::EAGAIN })
         }
     }
 }
@@ -144,31 +125,15 @@ fn refuse(thread: &mut Thread, descriptor: c_int, answer: Answer) {
     // SAFETY: the descriptor is the front end's open connection; the bytes outlive the call. A client that cannot take
     // 400 bytes now will not get them.
     unsafe {
-        libc::send(
-            descriptor,
-            bytes.as_ptr().cast(),
-            bytes.len(),
-            libc::MSG_NOSIGNAL,
-        );
+        libc::send(descriptor, bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL);
         libc::shutdown(descriptor, libc::SHUT_WR);
     }
 }
 
-pub unsafe extern "C" fn send(
-    descriptor: c_int,
-    buffer: *const c_void,
-    length: usize,
-    flags: c_int,
-) -> ssize_t {
+pub unsafe extern "C" fn send(descriptor: c_int, buffer: *const c_void, length: usize, flags: c_int) -> ssize_t {
     // SAFETY: the front end's own arguments, or a later part of the same buffer.
-    let plain = |skip: usize| unsafe {
-        libc::send(
-            descriptor,
-            buffer.cast::<u8>().add(skip).cast(),
-            length - skip,
-            flags,
-        )
-    };
+    let plain =
+        |skip: usize| unsafe { libc::send(descriptor, buffer.cast::<u8>().add(skip).cast(), length - skip, flags) };
     let Some(thread) = thread::current() else {
         return plain(0);
     };
@@ -187,11 +152,7 @@ pub unsafe extern "C" fn send(
         // Expect: 100-continue was answered with a final status: the client must not be told to go on.
         connection.started = true;
         let sent = plain(CONTINUE.len());
-        return if sent < 0 {
-            sent
-        } else {
-            sent + CONTINUE.len() as ssize_t
-        };
+        return if sent < 0 { sent } else { sent + CONTINUE.len() as ssize_t };
     }
     connection.started = true;
     if bytes.starts_with(SWITCHING) {
@@ -209,11 +170,7 @@ pub unsafe extern "C" fn send(
     if sent < 0 { sent } else { length as ssize_t }
 }
 
-pub unsafe extern "C" fn writev(
-    descriptor: c_int,
-    parts: *const libc::iovec,
-    count: c_int,
-) -> ssize_t {
+pub unsafe extern "C" fn writev(descriptor: c_int, parts: *const libc::iovec, count: c_int) -> ssize_t {
     if let Some(connection) = thread::current().and_then(|thread| thread.connection(descriptor)) {
         connection.started = true;
     }

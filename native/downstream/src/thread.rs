@@ -63,28 +63,18 @@ impl Thread {
 
     /// The open connection on this descriptor, if it was accepted on this thread.
     pub fn connection(&mut self, descriptor: c_int) -> Option<&mut Connection> {
-        let connection = self
-            .connections
-            .get_mut(usize::try_from(descriptor).ok()?)?
-            .as_deref_mut()?;
+        let connection = self.connections.get_mut(usize::try_from(descriptor).ok()?)?.as_deref_mut()?;
         (connection.serial != 0).then_some(connection)
     }
 
     /// The connection of a binding, unless it has been closed since.
     pub fn bound(&mut self, binding: Binding) -> Option<&mut Connection> {
-        self.connection(binding.descriptor)
-            .filter(|connection| connection.serial == binding.serial)
+        self.connection(binding.descriptor).filter(|connection| connection.serial == binding.serial)
     }
 
     /// Connection and what its `receive` needs beside it.
-    pub fn receiving(
-        &mut self,
-        descriptor: c_int,
-    ) -> Option<(&mut Connection, HeadLimits, &mut Vec<u8>)> {
-        let connection = self
-            .connections
-            .get_mut(usize::try_from(descriptor).ok()?)?
-            .as_deref_mut()?;
+    pub fn receiving(&mut self, descriptor: c_int) -> Option<(&mut Connection, HeadLimits, &mut Vec<u8>)> {
+        let connection = self.connections.get_mut(usize::try_from(descriptor).ok()?)?.as_deref_mut()?;
         (connection.serial != 0).then_some((connection, self.limits, &mut self.head))
     }
 

@@ -27,49 +27,28 @@ pub fn find() -> bool {
     if FUNCTIONS.get().is_some() {
         return true;
     }
-    let found = [
-        c"uv_poll_init_socket",
-        c"uv_poll_start",
-        c"uv_poll_stop",
-        c"uv_close",
-        c"uv_prepare_start",
-        c"uv_fileno",
-    ]
-    .map(loaded);
+    let found =
+        [c"uv_poll_init_socket", c"uv_poll_start", c"uv_poll_stop", c"uv_close", c"uv_prepare_start", c"uv_fileno"]
+            .map(loaded);
     if found.iter().any(|function| function.is_null()) {
         return false;
     }
-    let [
-        poll_init_socket,
-        poll_start,
-        poll_stop,
-        close,
-        prepare_start,
-        fileno,
-    ] = found;
+    let [poll_init_socket, poll_start, poll_stop, close, prepare_start, fileno] = found;
     // SAFETY: libuv's documented signatures, stable through all of 1.x.
     let functions = unsafe {
         Functions {
-            poll_init_socket: transmute::<
-                *mut c_void,
-                unsafe extern "C" fn(*mut c_void, *mut c_void, c_int) -> c_int,
-            >(poll_init_socket),
-            poll_start: transmute::<
-                *mut c_void,
-                unsafe extern "C" fn(*mut c_void, c_int, PollCallback) -> c_int,
-            >(poll_start),
-            poll_stop: transmute::<*mut c_void, unsafe extern "C" fn(*mut c_void) -> c_int>(
-                poll_stop,
+            poll_init_socket: transmute::<*mut c_void, unsafe extern "C" fn(*mut c_void, *mut c_void, c_int) -> c_int>(
+                poll_init_socket,
             ),
+            poll_start: transmute::<*mut c_void, unsafe extern "C" fn(*mut c_void, c_int, PollCallback) -> c_int>(
+                poll_start,
+            ),
+            poll_stop: transmute::<*mut c_void, unsafe extern "C" fn(*mut c_void) -> c_int>(poll_stop),
             close: transmute::<*mut c_void, unsafe extern "C" fn(*mut c_void, *mut c_void)>(close),
-            prepare_start: transmute::<
-                *mut c_void,
-                unsafe extern "C" fn(*mut c_void, PrepareCallback) -> c_int,
-            >(prepare_start),
-            fileno: transmute::<
-                *mut c_void,
-                unsafe extern "C" fn(*const c_void, *mut c_int) -> c_int,
-            >(fileno),
+            prepare_start: transmute::<*mut c_void, unsafe extern "C" fn(*mut c_void, PrepareCallback) -> c_int>(
+                prepare_start,
+            ),
+            fileno: transmute::<*mut c_void, unsafe extern "C" fn(*const c_void, *mut c_int) -> c_int>(fileno),
         }
     };
     FUNCTIONS.get_or_init(|| functions);

@@ -47,11 +47,7 @@ pub fn set_limits(limits: HeadLimits) {
 }
 
 fn bounded(limits: HeadLimits) -> HeadLimits {
-    let bytes = if limits.bytes == 0 {
-        MAX_HEAD_BYTES
-    } else {
-        limits.bytes.min(MAX_HEAD_BYTES)
-    };
+    let bytes = if limits.bytes == 0 { MAX_HEAD_BYTES } else { limits.bytes.min(MAX_HEAD_BYTES) };
     HeadLimits { bytes, ..limits }
 }
 
@@ -63,17 +59,11 @@ fn install(path: &CStr) -> bool {
         (c"writev", socket_hooks::writev as *const c_void),
         (c"accept4", socket_hooks::accept4 as *const c_void),
         (c"close", socket_hooks::close as *const c_void),
-        (
-            c"uv_poll_init_socket",
-            loop_hooks::uv_poll_init_socket as *const c_void,
-        ),
+        (c"uv_poll_init_socket", loop_hooks::uv_poll_init_socket as *const c_void),
         (c"uv_poll_start", loop_hooks::uv_poll_start as *const c_void),
         (c"uv_poll_stop", loop_hooks::uv_poll_stop as *const c_void),
         (c"uv_close", loop_hooks::uv_close as *const c_void),
-        (
-            c"uv_prepare_start",
-            loop_hooks::uv_prepare_start as *const c_void,
-        ),
+        (c"uv_prepare_start", loop_hooks::uv_prepare_start as *const c_void),
     ];
     if !uv::find() {
         return false;
@@ -119,9 +109,7 @@ pub fn with_current<R>(use_it: impl FnOnce(Current<'_>) -> R) -> Option<R> {
 ///
 /// Each slot holds one request at a time: an earlier binding of the same slot is forgotten.
 pub fn begin(slot: u32) -> Option<u32> {
-    thread::current()?
-        .begin(slot)
-        .map(|connection| connection.requests)
+    thread::current()?.begin(slot).map(|connection| connection.requests)
 }
 
 /// The response of `slot` is complete, or its connection is gone: what was held back may follow. Never calls the front

@@ -10,11 +10,7 @@ const MAX_HOST_BYTES: usize = 255;
 
 /// Length of the host part (brackets included, port not), or None where the text is no valid authority.
 pub fn host_length(text: &[u8]) -> Option<usize> {
-    let length = if text.first() == Some(&b'[') {
-        literal_length(text)?
-    } else {
-        name_length(text)?
-    };
+    let length = if text.first() == Some(&b'[') { literal_length(text)? } else { name_length(text)? };
     let rest = &text[length..];
     (rest.is_empty() || (rest[0] == b':' && is_port(&rest[1..]))).then_some(length)
 }
@@ -49,11 +45,7 @@ fn is_port(digits: &[u8]) -> bool {
     digits.len() <= 5
         && digits
             .iter()
-            .try_fold(0u32, |port, &digit| {
-                digit
-                    .is_ascii_digit()
-                    .then(|| port * 10 + u32::from(digit - b'0'))
-            })
+            .try_fold(0u32, |port, &digit| digit.is_ascii_digit().then(|| port * 10 + u32::from(digit - b'0')))
             .is_some_and(|port| port <= 65_535)
 }
 

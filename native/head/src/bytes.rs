@@ -120,27 +120,17 @@ pub fn trim(mut text: &[u8]) -> &[u8] {
 
 /// The elements of a comma-separated list (RFC 9110 5.6.1), trimmed, empty ones left out. Knows no quoted strings.
 pub fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    list.split(|&byte| byte == b',')
-        .map(trim)
-        .filter(|element| !element.is_empty())
+    list.split(|&byte| byte == b',').map(trim).filter(|element| !element.is_empty())
 }
 
 /// Equal when case is ignored and `_` counts as `-`: servers of the CGI kind cannot tell such names apart.
 pub fn same_folded(left: &[u8], right: &[u8]) -> bool {
-    left.len() == right.len()
-        && left
-            .iter()
-            .zip(right)
-            .all(|(&left, &right)| fold(left) == fold(right))
+    left.len() == right.len() && left.iter().zip(right).all(|(&left, &right)| fold(left) == fold(right))
 }
 
 #[inline]
 pub fn fold(byte: u8) -> u8 {
-    if byte == b'_' {
-        b'-'
-    } else {
-        byte.to_ascii_lowercase()
-    }
+    if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() }
 }
 
 /// Appends a decimal number.
@@ -168,10 +158,8 @@ mod tests {
             for place in 0..20 {
                 let mut text = *b"abc\tdef\xff\x80~ {xyz}=1234";
                 text[place] = bad;
-                let plain = text
-                    .iter()
-                    .position(|&byte| byte != b'\t' && (byte < 0x20 || byte == 0x7f))
-                    .unwrap_or(text.len());
+                let plain =
+                    text.iter().position(|&byte| byte != b'\t' && (byte < 0x20 || byte == 0x7f)).unwrap_or(text.len());
                 assert_eq!(value_end(&text, 0), plain, "byte {bad:#x} at {place}");
             }
         }

@@ -82,18 +82,8 @@ pub fn compose(
     check(head, forwarding)?;
     let before = out.len();
     out.reserve(head.raw().len() + policy.lines.len() + 384);
-    let mut composer = Composer {
-        head,
-        policy,
-        forwarding,
-        replaced: policy.replaced_names,
-        out,
-    };
-    for edit in forwarding
-        .edits
-        .iter()
-        .filter(|edit| edit.kind != EditKind::Append)
-    {
+    let mut composer = Composer { head, policy, forwarding, replaced: policy.replaced_names, out };
+    for edit in forwarding.edits.iter().filter(|edit| edit.kind != EditKind::Append) {
         composer.replaced |= Name::meant_by(edit.name).bit();
     }
     if composer.request_line().is_err() {
@@ -109,17 +99,14 @@ pub fn compose(
 }
 
 fn check(head: &Head, forwarding: &Forwarding<'_>) -> Result<(), ComposeError> {
-    let wrong =
-        |text: Option<&[u8]>, is_right: fn(&[u8]) -> bool| text.is_some_and(|text| !is_right(text));
+    let wrong = |text: Option<&[u8]>, is_right: fn(&[u8]) -> bool| text.is_some_and(|text| !is_right(text));
     if wrong(forwarding.path, target::is_path) {
         return Err(ComposeError::Path);
     }
     if wrong(forwarding.query, target::is_query) {
         return Err(ComposeError::Query);
     }
-    if wrong(forwarding.host, |text| {
-        authority::host_length(text).is_some()
-    }) {
+    if wrong(forwarding.host, |text| authority::host_length(text).is_some()) {
         return Err(ComposeError::Host);
     }
     if wrong(forwarding.request_id, request_id::sane_request_id) {
@@ -148,12 +135,7 @@ pub(crate) struct Composer<'a> {
 
 impl Composer<'_> {
     fn request_line(&mut self) -> Result<(), Refusal> {
-        let Self {
-            head,
-            policy,
-            forwarding,
-            ..
-        } = *self;
+        let Self { head, policy, forwarding, .. } = *self;
         self.out.extend_from_slice(head.method_text());
         self.out.push(b' ');
         match forwarding.path {
@@ -170,24 +152,14 @@ impl Composer<'_> {
             _ => {}
         }
         self.out.extend_from_slice(b" HTTP/1.1\r\nhost: ");
-        self.out.extend_from_slice(
-            forwarding
-                .host
-                .or(policy.host.as_deref())
-                .unwrap_or(head.host()),
-        );
+        self.out.extend_from_slice(forwarding.host.or(policy.host.as_deref()).unwrap_or(head.host()));
         self.out.extend_from_slice(b"\r\n");
         Ok(())
     }
 
     /// Copies what may pass, neighbours in one piece: most heads are one or two pieces.
     fn client_fields(&mut self) {
-        let Self {
-            head,
-            policy,
-            forwarding,
-            ..
-        } = *self;
+        let Self { head, policy, forwarding, .. } = *self;
         let (fields, bytes) = head.fields();
         let mut passing = Name::Other.bit() | Name::Via.bit();
         if forwarding.trusted {
@@ -220,25 +192,15 @@ impl Composer<'_> {
 
     fn own_fields(&mut self) {
         self.forwarded_fields();
-        let Self {
-            head,
-            policy,
-            forwarding,
-            ..
-        } = *self;
+        let Self { head, policy, forwarding, .. } = *self;
         if self.wants(Name::RequestId) {
-            push_line(
-                self.out,
-                b"x-request-id",
-                forwarding.request_id.unwrap_or(head.request_id()),
-            );
+            push_line(self.out, b"x-request-id", forwarding.request_id.unwrap_or(head.request_id()));
         }
         if policy.via && self.wants(Name::Via) {
             self.out.extend_from_slice(b"via: 1.1 polygate\r\n");
         }
         if forwarding.upgrade {
-            self.out
-                .extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n");
+            self.out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n");
         }
     }
 
@@ -249,9 +211,7 @@ impl Composer<'_> {
     }
 
     fn route_edits(&mut self) {
-        let Self {
-            policy, forwarding, ..
-        } = *self;
+        let Self { policy, forwarding, .. } = *self;
         if forwarding.edits.is_empty() {
             self.out.extend_from_slice(&policy.lines);
             return;
@@ -268,9 +228,7 @@ impl Composer<'_> {
     fn request_edits(&mut self) {
         let edits = self.forwarding.edits;
         for (index, edit) in edits.iter().enumerate() {
-            let undone = edits[index + 1..]
-                .iter()
-                .any(|later| later.replaces(edit.name));
+            let undone = edits[index + 1..].iter().any(|later| later.replaces(edit.name));
             if edit.kind != EditKind::Remove && !undone {
                 push_line(self.out, edit.name, edit.value);
             }
@@ -285,9 +243,7 @@ impl Composer<'_> {
                 push_decimal(self.out, length);
                 self.out.extend_from_slice(b"\r\n");
             }
-            Framing::Chunked => self
-                .out
-                .extend_from_slice(b"transfer-encoding: chunked\r\n"),
+            Framing::Chunked => self.out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         }
         self.out.extend_from_slice(b"\r\n");
     }

@@ -36,12 +36,7 @@ impl Field {
 /// Reads field lines from `from` up to and with the empty line; returns the index after it. `max` 0: no limit.
 /// The input is shorter than 2 GiB.
 #[inline]
-pub fn read(
-    input: &[u8],
-    from: usize,
-    max: usize,
-    fields: &mut Vec<Field>,
-) -> Result<usize, Refusal> {
+pub fn read(input: &[u8], from: usize, max: usize, fields: &mut Vec<Field>) -> Result<usize, Refusal> {
     let mut at = from;
     loop {
         match input.get(at) {

@@ -8,31 +8,17 @@ use crate::policy::push_line;
 
 impl<'a> Composer<'a> {
     pub(crate) fn forwarded_fields(&mut self) {
-        let Self {
-            head,
-            policy,
-            forwarding,
-            ..
-        } = *self;
+        let Self { head, policy, forwarding, .. } = *self;
         if self.wants(Name::ForwardedFor) {
-            self.list(
-                Name::ForwardedFor,
-                b"x-forwarded-for: ",
-                !forwarding.client_address.is_empty(),
-                |composer| {
-                    composer.out.extend_from_slice(forwarding.client_address);
-                },
-            );
+            self.list(Name::ForwardedFor, b"x-forwarded-for: ", !forwarding.client_address.is_empty(), |composer| {
+                composer.out.extend_from_slice(forwarding.client_address);
+            });
         }
         let proto = self.given(Name::ForwardedProto);
         let host = self.given(Name::ForwardedHost);
         let port = self.given(Name::ForwardedPort);
         if self.wants(Name::ForwardedProto) {
-            push_line(
-                self.out,
-                b"x-forwarded-proto",
-                proto.unwrap_or(self.scheme()),
-            );
+            push_line(self.out, b"x-forwarded-proto", proto.unwrap_or(self.scheme()));
         }
         if self.wants(Name::ForwardedHost) {
             push_line(self.out, b"x-forwarded-host", host.unwrap_or(head.host()));
@@ -53,11 +39,7 @@ impl<'a> Composer<'a> {
     }
 
     fn scheme(&self) -> &'static [u8] {
-        if self.forwarding.tls {
-            b"https"
-        } else {
-            b"http"
-        }
+        if self.forwarding.tls { b"https" } else { b"http" }
     }
 
     /// A trusted proxy's values of a name, those that are not empty.
@@ -71,11 +53,7 @@ impl<'a> Composer<'a> {
     }
 
     fn given(&self, name: Name) -> Option<&'a [u8]> {
-        if self.forwarding.trusted {
-            self.given_all(name).next()
-        } else {
-            None
-        }
+        if self.forwarding.trusted { self.given_all(name).next() } else { None }
     }
 
     /// One line with a trusted proxy's values, and after them our own where there is one.
@@ -101,18 +79,10 @@ impl<'a> Composer<'a> {
     /// RFC 7239 4: `for=1.2.3.4;host=a.example;proto=http`. What is no token is quoted; none of it can hold a quote.
     fn element(&mut self) {
         let address = self.forwarding.client_address;
-        let (open, close): (&[u8], &[u8]) = if address.contains(&b':') {
-            (b"\"[", b"]\"")
-        } else {
-            (b"", b"")
-        };
+        let (open, close): (&[u8], &[u8]) = if address.contains(&b':') { (b"\"[", b"]\"") } else { (b"", b"") };
         self.out.extend_from_slice(b"for=");
         self.out.extend_from_slice(open);
-        self.out.extend_from_slice(if address.is_empty() {
-            b"unknown"
-        } else {
-            address
-        });
+        self.out.extend_from_slice(if address.is_empty() { b"unknown" } else { address });
         self.out.extend_from_slice(close);
         let host = self.head.host();
         let quote: &[u8] = if host.contains(&b':') { b"\"" } else { b"" };

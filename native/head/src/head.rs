@@ -19,10 +19,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            max_bytes: 16 * 1024,
-            max_headers: 100,
-        }
+        Self { max_bytes: 16 * 1024, max_headers: 100 }
     }
 }
 
@@ -113,10 +110,7 @@ struct Span {
 
 impl From<Range<usize>> for Span {
     fn from(range: Range<usize>) -> Self {
-        Self {
-            start: range.start as u32,
-            end: range.end as u32,
-        }
+        Self { start: range.start as u32, end: range.end as u32 }
     }
 }
 
@@ -142,19 +136,12 @@ pub struct Head {
 impl Head {
     /// Forgets the request; keeps buffers of an ordinary size.
     pub fn clear(&mut self) {
-        let (mut bytes, mut fields) = (
-            std::mem::take(&mut self.bytes),
-            std::mem::take(&mut self.fields),
-        );
+        let (mut bytes, mut fields) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.fields));
         bytes.clear();
         fields.clear();
         bytes.shrink_to(KEPT_BYTES);
         fields.shrink_to(KEPT_FIELDS);
-        *self = Self {
-            bytes,
-            fields,
-            ..Self::default()
-        };
+        *self = Self { bytes, fields, ..Self::default() };
     }
 
     #[inline]
@@ -225,16 +212,12 @@ impl Head {
 
     /// Name and value of each field line, in order, as they came (values trimmed).
     pub fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.fields
-            .iter()
-            .map(|field| (field.name_in(&self.bytes), field.value_in(&self.bytes)))
+        self.fields.iter().map(|field| (field.name_in(&self.bytes), field.value_in(&self.bytes)))
     }
 
     /// The values of one name (compared without case), in order.
     pub fn values<'a>(&'a self, name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
-        self.headers()
-            .filter(move |(other, _)| other.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        self.headers().filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// The first value of one name (compared without case).

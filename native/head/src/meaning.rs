@@ -60,8 +60,7 @@ impl Meaning {
             Name::TransferEncoding if self.chunked => return Err(Refusal::TwoCodings),
             // Only blanks around it: with a tab, some servers see no `chunked` here.
             Name::TransferEncoding
-                if value.eq_ignore_ascii_case(b"chunked")
-                    && !field.raw_value_in(input).contains(&b'\t') =>
+                if value.eq_ignore_ascii_case(b"chunked") && !field.raw_value_in(input).contains(&b'\t') =>
             {
                 self.chunked = true;
             }
@@ -115,13 +114,8 @@ impl Meaning {
             return self.flags;
         }
         let bodiless = matches!(self.framing(), Framing::None | Framing::Length(0));
-        let asked =
-            self.upgrade & (CONNECTION_UPGRADE | WEB_SOCKET) == CONNECTION_UPGRADE | WEB_SOCKET;
-        let upgrade = if asked && bodiless && method == Method::Get {
-            Flag::WEB_SOCKET
-        } else {
-            Flag::OTHER_UPGRADE
-        };
+        let asked = self.upgrade & (CONNECTION_UPGRADE | WEB_SOCKET) == CONNECTION_UPGRADE | WEB_SOCKET;
+        let upgrade = if asked && bodiless && method == Method::Get { Flag::WEB_SOCKET } else { Flag::OTHER_UPGRADE };
         self.flags | upgrade
     }
 }
@@ -129,10 +123,7 @@ impl Meaning {
 fn read_length(field: Field, input: &[u8]) -> Result<u64, Refusal> {
     let digits = field.value_in(input);
     // As with chunked: a tab around the number is legal, and read in more than one way.
-    if digits.is_empty()
-        || digits.len() > MAX_LENGTH_DIGITS
-        || field.raw_value_in(input).contains(&b'\t')
-    {
+    if digits.is_empty() || digits.len() > MAX_LENGTH_DIGITS || field.raw_value_in(input).contains(&b'\t') {
         return Err(Refusal::BadLength);
     }
     let mut length = 0u64;
@@ -143,9 +134,5 @@ fn read_length(field: Field, input: &[u8]) -> Result<u64, Refusal> {
         // Bounded: 19 digits fit into 64 bits.
         length = length * 10 + u64::from(digit - b'0');
     }
-    if length > i64::MAX as u64 {
-        Err(Refusal::BadLength)
-    } else {
-        Ok(length)
-    }
+    if length > i64::MAX as u64 { Err(Refusal::BadLength) } else { Ok(length) }
 }

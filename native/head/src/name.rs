@@ -129,8 +129,7 @@ fn is(name: &[u8], lower: &[u8]) -> bool {
 
 #[inline]
 fn begins(name: &[u8], lower: &[u8]) -> bool {
-    name.get(..lower.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(lower))
+    name.get(..lower.len()).is_some_and(|start| start.eq_ignore_ascii_case(lower))
 }
 
 #[cfg(test)]

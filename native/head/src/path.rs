@@ -32,10 +32,7 @@ pub fn normalise(path: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
                 if slash == base {
                     return Err(Refusal::ClimbingPath);
                 }
-                let parent = out[base..slash]
-                    .iter()
-                    .rposition(|&byte| byte == b'/')
-                    .map_or(base, |at| base + at);
+                let parent = out[base..slash].iter().rposition(|&byte| byte == b'/').map_or(base, |at| base + at);
                 close(out, parent, last);
             }
             decoded if climbs_in_disguise(decoded) => return Err(Refusal::HiddenDots),
@@ -60,20 +57,15 @@ fn decode(segment: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
     let mut rest = segment;
     while let Some(at) = rest.iter().position(|&byte| byte == b'%') {
         out.extend_from_slice(&rest[..at]);
-        let (Some(high), Some(low)) = (
-            rest.get(at + 1).copied().and_then(hex),
-            rest.get(at + 2).copied().and_then(hex),
-        ) else {
+        let (Some(high), Some(low)) =
+            (rest.get(at + 1).copied().and_then(hex), rest.get(at + 2).copied().and_then(hex))
+        else {
             return Err(Refusal::BadEscape);
         };
         match high << 4 | low {
             0 => return Err(Refusal::NulInPath),
             byte if is(byte, UNRESERVED) => out.push(byte),
-            _ => out.extend_from_slice(&[
-                b'%',
-                rest[at + 1].to_ascii_uppercase(),
-                rest[at + 2].to_ascii_uppercase(),
-            ]),
+            _ => out.extend_from_slice(&[b'%', rest[at + 1].to_ascii_uppercase(), rest[at + 2].to_ascii_uppercase()]),
         }
         rest = &rest[at + 3..];
     }
@@ -89,9 +81,7 @@ fn hex(digit: u8) -> Option<u8> {
 fn climbs_in_disguise(segment: &[u8]) -> bool {
     let mut rest = segment;
     loop {
-        let end = rest
-            .windows(3)
-            .position(|three| three == b"%2F" || three == b"%5C");
+        let end = rest.windows(3).position(|three| three == b"%2F" || three == b"%5C");
         let piece = &rest[..end.unwrap_or(rest.len())];
         if piece == b".." || piece.starts_with(b"..;") {
             return true;

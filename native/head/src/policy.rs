@@ -92,32 +92,19 @@ pub struct Policy {
 impl Policy {
     /// Checks and compiles.
     pub fn new(options: PolicyOptions) -> Result<Self, PolicyError> {
-        let mut policy = Self {
-            via: options.via,
-            rfc7239: options.rfc7239,
-            ..Self::default()
-        };
+        let mut policy = Self { via: options.via, rfc7239: options.rfc7239, ..Self::default() };
         if let HostMode::Fixed(text) = options.host {
             if authority::host_length(&text).is_none() {
-                return Err(PolicyError(format!(
-                    "`{}` is no host with an optional port",
-                    shown(&text)
-                )));
+                return Err(PolicyError(format!("`{}` is no host with an optional port", shown(&text))));
             }
             policy.host = Some(text);
         }
         let edits = options.edits;
-        for name in edits
-            .remove
-            .iter()
-            .chain(edits.set.iter().map(|(name, _)| name))
-        {
+        for name in edits.remove.iter().chain(edits.set.iter().map(|(name, _)| name)) {
             check_name(name)?;
             policy.replaced_lengths |= 1 << (name.len() & 63);
             policy.replaced_names |= Name::meant_by(name).bit();
-            policy
-                .replaced
-                .push(name.iter().map(|&byte| fold(byte)).collect());
+            policy.replaced.push(name.iter().map(|&byte| fold(byte)).collect());
         }
         for (name, value) in edits.set.into_iter().chain(edits.append) {
             check_name(&name)?;
@@ -146,10 +133,7 @@ fn check_name(name: &[u8]) -> Result<(), PolicyError> {
         return Err(PolicyError(format!("`{}` is no header name", shown(name))));
     }
     if Name::meant_by(name).is_fixed() {
-        return Err(PolicyError(format!(
-            "header `{}` is written by the gateway and cannot be edited",
-            shown(name)
-        )));
+        return Err(PolicyError(format!("header `{}` is written by the gateway and cannot be edited", shown(name))));
     }
     Ok(())
 }

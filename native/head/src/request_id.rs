@@ -22,11 +22,7 @@ pub fn push_new(out: &mut Vec<u8>) {
     // RandomState is seeded by the operating system; hashing nothing gives 64 bits of that seed.
     let prefix = PREFIX.get_or_init(|| {
         let mut text = Vec::with_capacity(16);
-        push_hex(
-            &mut text,
-            RandomState::new().hash_one(std::process::id()),
-            16,
-        );
+        push_hex(&mut text, RandomState::new().hash_one(std::process::id()), 16);
         text.try_into().unwrap_or([b'0'; 16])
     });
     out.extend_from_slice(prefix);
@@ -55,10 +51,7 @@ mod tests {
                 out
             })
             .collect();
-        assert!(
-            made.iter()
-                .all(|id| id.len() == 24 && sane_request_id(id) && id[..16] == made[0][..16])
-        );
+        assert!(made.iter().all(|id| id.len() == 24 && sane_request_id(id) && id[..16] == made[0][..16]));
         made.sort();
         made.dedup();
         assert_eq!(made.len(), 1000);
@@ -66,14 +59,7 @@ mod tests {
 
     #[test]
     fn insane_ids() {
-        for text in [
-            &b""[..],
-            b"a b",
-            b"a\r\nb: c",
-            b"a\"",
-            b"\xe9",
-            &[b'a'; 129],
-        ] {
+        for text in [&b""[..], b"a b", b"a\r\nb: c", b"a\"", b"\xe9", &[b'a'; 129]] {
             assert!(!sane_request_id(text));
         }
         assert!(sane_request_id(&[b'a'; 128]));

@@ -19,11 +19,7 @@ struct Slot {
 impl Heads {
     /// `max_slots`: one more than the highest slot that may be used.
     pub fn new(max_slots: usize, limits: Limits) -> Self {
-        Self {
-            slots: Vec::new(),
-            max_slots,
-            limits,
-        }
+        Self { slots: Vec::new(), max_slots, limits }
     }
 
     /// What a head may be at most.
@@ -58,10 +54,7 @@ impl Heads {
 
     /// The head in a slot; None where there is none.
     pub fn get(&self, slot: usize) -> Option<&Head> {
-        self.slots
-            .get(slot)
-            .filter(|place| place.taken)
-            .map(|place| &place.head)
+        self.slots.get(slot).filter(|place| place.taken).map(|place| &place.head)
     }
 
     /// The first value of a name (compared without case).

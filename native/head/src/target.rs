@@ -23,13 +23,9 @@ pub struct Target {
 pub fn read(input: &[u8], from: usize, options: bool) -> Result<Target, Refusal> {
     match input.get(from) {
         Some(b'/') => read_path(input, from, None),
-        Some(b'*') if options && input.get(from + 1) == Some(&b' ') => Ok(Target {
-            authority: None,
-            path: from..from + 1,
-            suspicious: false,
-            query: None,
-            end: from + 1,
-        }),
+        Some(b'*') if options && input.get(from + 1) == Some(&b' ') => {
+            Ok(Target { authority: None, path: from..from + 1, suspicious: false, query: None, end: from + 1 })
+        }
         _ => {
             let authority = read_authority(input, from)?;
             read_path(input, authority.end, Some(authority))
@@ -39,10 +35,7 @@ pub fn read(input: &[u8], from: usize, options: bool) -> Result<Target, Refusal>
 
 fn read_authority(input: &[u8], from: usize) -> Result<Range<usize>, Refusal> {
     let rest = &input[from..];
-    let begins = |scheme: &[u8]| {
-        rest.get(..scheme.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-    };
+    let begins = |scheme: &[u8]| rest.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
     let scheme = match () {
         () if begins(b"http://") => 7,
         () if begins(b"https://") => 8,
@@ -51,45 +44,29 @@ fn read_authority(input: &[u8], from: usize) -> Result<Range<usize>, Refusal> {
         () => return Err(Refusal::TargetForm),
     };
     let start = from + scheme;
-    let length = input[start..]
-        .iter()
-        .position(|&byte| matches!(byte, b'/' | b'?') || !byte.is_ascii_graphic());
+    let length = input[start..].iter().position(|&byte| matches!(byte, b'/' | b'?') || !byte.is_ascii_graphic());
     Ok(start..start + length.ok_or(Refusal::Unfinished)?)
 }
 
-fn read_path(
-    input: &[u8],
-    from: usize,
-    authority: Option<Range<usize>>,
-) -> Result<Target, Refusal> {
+fn read_path(input: &[u8], from: usize, authority: Option<Range<usize>>) -> Result<Target, Refusal> {
     let mut at = from;
     let mut suspicious = false;
     while let Some(&byte) = input.get(at)
         && is(byte, PATH)
     {
-        suspicious |=
-            byte == b'%' || (byte == b'/' && matches!(input.get(at + 1), Some(b'/' | b'.')));
+        suspicious |= byte == b'%' || (byte == b'/' && matches!(input.get(at + 1), Some(b'/' | b'.')));
         at += 1;
     }
     let path = from..at;
     let mut query = None;
     if input.get(at) == Some(&b'?') {
         let start = at + 1;
-        let length = input[start..]
-            .iter()
-            .position(|&byte| !is(byte, QUERY))
-            .ok_or(Refusal::Unfinished)?;
+        let length = input[start..].iter().position(|&byte| !is(byte, QUERY)).ok_or(Refusal::Unfinished)?;
         at = start + length;
         query = Some(start..at);
     }
     match input.get(at) {
-        Some(b' ') => Ok(Target {
-            authority,
-            path,
-            suspicious,
-            query,
-            end: at,
-        }),
+        Some(b' ') => Ok(Target { authority, path, suspicious, query, end: at }),
         Some(b'\r' | b'\n') => Err(Refusal::BadVersion),
         Some(_) => Err(Refusal::BadTarget),
         None => Err(Refusal::Unfinished),

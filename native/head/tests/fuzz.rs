@@ -3,9 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Reason: a test may panic.
 
-use polygate_head::{
-    Edit, EditKind, Forwarding, Framing, Head, HeaderEdits, Limits, Policy, PolicyOptions, compose,
-};
+use polygate_head::{Edit, EditKind, Forwarding, Framing, Head, HeaderEdits, Limits, Policy, PolicyOptions, compose};
 
 /// xorshift64*, seeded by the test: a failure comes again.
 struct Random(u64);
@@ -103,19 +101,8 @@ const VALUES: &[&[u8]] = &[
     b"\0",
     b"",
 ];
-const ENDS: &[&[u8]] = &[
-    b"\r\n",
-    b"\r\n",
-    b"\r\n",
-    b"\r\n",
-    b"\r\n",
-    b"\r\n",
-    b"\r\n",
-    b"\r\n",
-    b"\n",
-    b"\r",
-    b"\r\n\r\n",
-];
+const ENDS: &[&[u8]] =
+    &[b"\r\n", b"\r\n", b"\r\n", b"\r\n", b"\r\n", b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r", b"\r\n\r\n"];
 
 /// A head made of likely pieces, then perhaps spoilt at a few places.
 fn some_head(random: &mut Random) -> Vec<u8> {
@@ -127,26 +114,14 @@ fn some_head(random: &mut Random) -> Vec<u8> {
     raw.extend_from_slice(b" HTTP/1.1\r\nHost: a.Example:8\r\n");
     for _ in 0..random.below(8) {
         // Mostly names that may come more than once, or too few heads would be accepted.
-        let names = if random.below(3) == 0 {
-            NAMES
-        } else {
-            &NAMES[6..26]
-        };
+        let names = if random.below(3) == 0 { NAMES } else { &NAMES[6..26] };
         raw.extend_from_slice(random.one_of(names));
         raw.extend_from_slice(if random.below(20) == 0 { b" : " } else { b": " });
         for _ in 0..random.below(4) {
-            let values = if random.below(8) == 0 {
-                VALUES
-            } else {
-                &VALUES[..18]
-            };
+            let values = if random.below(8) == 0 { VALUES } else { &VALUES[..18] };
             raw.extend_from_slice(random.one_of(values));
         }
-        raw.extend_from_slice(if random.below(10) == 0 {
-            random.one_of(ENDS)
-        } else {
-            b"\r\n"
-        });
+        raw.extend_from_slice(if random.below(10) == 0 { random.one_of(ENDS) } else { b"\r\n" });
     }
     raw.extend_from_slice(b"\r\n");
     if random.below(3) == 0 {
@@ -170,17 +145,8 @@ fn policies() -> [Policy; 3] {
     };
     [
         Policy::default(),
-        Policy::new(PolicyOptions {
-            via: true,
-            rfc7239: true,
-            ..PolicyOptions::default()
-        })
-        .unwrap(),
-        Policy::new(PolicyOptions {
-            edits,
-            ..PolicyOptions::default()
-        })
-        .unwrap(),
+        Policy::new(PolicyOptions { via: true, rfc7239: true, ..PolicyOptions::default() }).unwrap(),
+        Policy::new(PolicyOptions { edits, ..PolicyOptions::default() }).unwrap(),
     ]
 }
 
@@ -191,12 +157,8 @@ fn count(head: &Head, name: &str) -> usize {
 fn check(raw: &[u8], head: &Head, policy: &Policy, forwarding: &Forwarding<'_>) {
     let context = || format!("{}", raw.escape_ascii());
     let mut out = Vec::new();
-    compose(head, policy, forwarding, &mut out)
-        .unwrap_or_else(|error| panic!("{error}: {}", context()));
-    let unlimited = Limits {
-        max_bytes: 0,
-        max_headers: 0,
-    };
+    compose(head, policy, forwarding, &mut out).unwrap_or_else(|error| panic!("{error}: {}", context()));
+    let unlimited = Limits { max_bytes: 0, max_headers: 0 };
     let again = Head::parse(&out, &unlimited)
         .unwrap_or_else(|refusal| panic!("{refusal}: {} from {}", out.escape_ascii(), context()));
 
@@ -207,19 +169,8 @@ fn check(raw: &[u8], head: &Head, policy: &Policy, forwarding: &Forwarding<'_>) 
     assert_eq!(again.query(), head.query(), "{}", context());
     assert_eq!(again.host_name(), head.host_name(), "{}", context());
     assert_eq!(again.request_id(), head.request_id(), "{}", context());
-    assert_eq!(
-        again.flags() & !(1 << 4 | 1 << 6),
-        0,
-        "only a query and a request id are left of flags: {}",
-        context()
-    );
-    for name in [
-        "host",
-        "x-forwarded-for",
-        "x-forwarded-proto",
-        "x-forwarded-host",
-        "x-request-id",
-    ] {
+    assert_eq!(again.flags() & !(1 << 4 | 1 << 6), 0, "only a query and a request id are left of flags: {}", context());
+    for name in ["host", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-request-id"] {
         assert_eq!(count(&again, name), 1, "{name}: {}", context());
     }
     for name in [
@@ -237,18 +188,8 @@ fn check(raw: &[u8], head: &Head, policy: &Policy, forwarding: &Forwarding<'_>) 
         assert_eq!(count(&again, name), 0, "{name}: {}", context());
     }
     if !forwarding.trusted {
-        assert_eq!(
-            again.header(b"x-forwarded-for"),
-            Some(forwarding.client_address),
-            "{}",
-            context()
-        );
-        assert_eq!(
-            count(&again, "x-real-ip") + count(&again, "x-forwarded-by"),
-            0,
-            "{}",
-            context()
-        );
+        assert_eq!(again.header(b"x-forwarded-for"), Some(forwarding.client_address), "{}", context());
+        assert_eq!(count(&again, "x-real-ip") + count(&again, "x-forwarded-by"), 0, "{}", context());
     }
 }
 
@@ -264,25 +205,11 @@ fn what_is_accepted_is_forwarded_with_one_meaning() {
             continue;
         }
         accepted += 1;
-        let framing = [
-            Framing::None,
-            Framing::Length(random.below(1 << 30) as u64),
-            Framing::Chunked,
-        ][random.below(3)];
+        let framing = [Framing::None, Framing::Length(random.below(1 << 30) as u64), Framing::Chunked][random.below(3)];
         let trusted = random.below(2) == 0;
-        let forwarding = Forwarding {
-            framing,
-            trusted,
-            client_address: b"10.0.0.1",
-            port: 80,
-            ..Forwarding::default()
-        };
-        check(
-            &raw,
-            &head,
-            &policies[random.below(policies.len())],
-            &forwarding,
-        );
+        let forwarding =
+            Forwarding { framing, trusted, client_address: b"10.0.0.1", port: 80, ..Forwarding::default() };
+        check(&raw, &head, &policies[random.below(policies.len())], &forwarding);
     }
     // The pieces above are worth nothing if most heads are refused.
     assert!(accepted > 15_000, "only {accepted} heads were accepted");
@@ -293,19 +220,12 @@ fn texts_of_a_request_never_add_a_line() {
     let mut random = Random(42);
     let head = Head::parse(b"GET /p?q HTTP/1.1\r\nHost: a\r\n\r\n", &Limits::default()).unwrap();
     let mut out = Vec::new();
-    let plain = Forwarding {
-        client_address: b"1.1.1.1",
-        ..Forwarding::default()
-    };
+    let plain = Forwarding { client_address: b"1.1.1.1", ..Forwarding::default() };
     compose(&head, &Policy::default(), &plain, &mut out).unwrap();
     let lines = out.split(|&byte| byte == b'\n').count();
     let mut written = 0;
     for _ in 0..60_000 {
-        let mut text: Vec<u8> = if random.below(2) == 0 {
-            b"/".to_vec()
-        } else {
-            Vec::new()
-        };
+        let mut text: Vec<u8> = if random.below(2) == 0 { b"/".to_vec() } else { Vec::new() };
         for _ in 0..random.below(6) {
             let piece = [random.below(256) as u8];
             text.extend_from_slice(if random.below(3) == 0 {
@@ -314,37 +234,15 @@ fn texts_of_a_request_never_add_a_line() {
                 random.one_of(&[b"a", b"/", b":", b"1", b".", b"%20"])
             });
         }
-        let edit = [Edit {
-            kind: EditKind::Set,
-            name: b"x-a",
-            value: &text,
-        }];
+        let edit = [Edit { kind: EditKind::Set, name: b"x-a", value: &text }];
         let given = Some(&text[..]);
         let forwarding = match random.below(6) {
-            0 => Forwarding {
-                path: given,
-                ..plain
-            },
-            1 => Forwarding {
-                query: given,
-                ..plain
-            },
-            2 => Forwarding {
-                host: given,
-                ..plain
-            },
-            3 => Forwarding {
-                request_id: given,
-                ..plain
-            },
-            4 => Forwarding {
-                client_address: &text,
-                ..plain
-            },
-            _ => Forwarding {
-                edits: &edit,
-                ..plain
-            },
+            0 => Forwarding { path: given, ..plain },
+            1 => Forwarding { query: given, ..plain },
+            2 => Forwarding { host: given, ..plain },
+            3 => Forwarding { request_id: given, ..plain },
+            4 => Forwarding { client_address: &text, ..plain },
+            _ => Forwarding { edits: &edit, ..plain },
         };
         out.clear();
         if compose(&head, &Policy::default(), &forwarding, &mut out).is_err() {
@@ -352,8 +250,8 @@ fn texts_of_a_request_never_add_a_line() {
             continue;
         }
         written += 1;
-        let again = Head::parse(&out, &Limits::default())
-            .unwrap_or_else(|refusal| panic!("{refusal}: {}", out.escape_ascii()));
+        let again =
+            Head::parse(&out, &Limits::default()).unwrap_or_else(|refusal| panic!("{refusal}: {}", out.escape_ascii()));
         let now = out.split(|&byte| byte == b'\n').count();
         let expected = match (again.header(b"x-a"), forwarding.client_address.is_empty()) {
             (Some(_), _) => lines + 1,
@@ -373,14 +271,7 @@ fn noise_never_panics() {
         let length = random.below(64);
         let noise: Vec<u8> = (0..length).map(|_| random.below(256) as u8).collect();
         assert!(head.read(&noise, &Limits::default()).is_err());
-        let line: Vec<u8> = [
-            b"GET /",
-            &noise[..],
-            b" HTTP/1.1\r\nHost: a\r\n",
-            &noise[..],
-            b"\r\n\r\n",
-        ]
-        .concat();
+        let line: Vec<u8> = [b"GET /", &noise[..], b" HTTP/1.1\r\nHost: a\r\n", &noise[..], b"\r\n\r\n"].concat();
         let _ = head.read(&line, &Limits::default());
     }
 }

@@ -11,9 +11,7 @@ fn parse(raw: impl AsRef<[u8]>) -> Result<Head, Refusal> {
 
 /// A POST with these lines between Host and the empty line.
 fn with(lines: &str) -> Result<Head, Refusal> {
-    parse(format!(
-        "POST /p HTTP/1.1\r\nHost: a.example\r\n{lines}\r\n"
-    ))
+    parse(format!("POST /p HTTP/1.1\r\nHost: a.example\r\n{lines}\r\n"))
 }
 
 #[test]
@@ -25,10 +23,7 @@ fn bad_request_lines() {
         ("G\u{e9}T /p HTTP/1.1", Refusal::BadMethod),
         ("GET\t/p HTTP/1.1", Refusal::BadMethod),
         ("GET", Refusal::BadMethod),
-        (
-            "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG /p HTTP/1.1",
-            Refusal::BadMethod,
-        ),
+        ("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG /p HTTP/1.1", Refusal::BadMethod),
         ("CONNECT a.example:443 HTTP/1.1", Refusal::Connect),
         ("CONNECT /p HTTP/1.1", Refusal::Connect),
         ("GET  /p HTTP/1.1", Refusal::TargetForm),
@@ -73,11 +68,7 @@ fn bad_request_lines() {
         ("GET /a/..;/b HTTP/1.1", Refusal::HiddenDots),
         ("GET /a/..%2fb HTTP/1.1", Refusal::HiddenDots),
     ] {
-        assert_eq!(
-            parse(format!("{line}\r\nHost: a.example\r\n\r\n")).err(),
-            Some(refusal),
-            "{line:?}"
-        );
+        assert_eq!(parse(format!("{line}\r\nHost: a.example\r\n\r\n")).err(), Some(refusal), "{line:?}");
     }
 }
 
@@ -97,24 +88,12 @@ fn bad_authorities() {
         "*",
     ] {
         let target = format!("GET http://{authority}/p HTTP/1.1\r\nHost: a.example\r\n\r\n");
-        assert_eq!(
-            parse(target).err(),
-            Some(Refusal::BadHost),
-            "target {authority:?}"
-        );
+        assert_eq!(parse(target).err(), Some(Refusal::BadHost), "target {authority:?}");
         let field = format!("GET /p HTTP/1.1\r\nHost: {authority}\r\n\r\n");
-        assert_eq!(
-            parse(field).err(),
-            Some(Refusal::BadHost),
-            "field {authority:?}"
-        );
+        assert_eq!(parse(field).err(), Some(Refusal::BadHost), "field {authority:?}");
         // RFC 9112 3.2: a bad Host is refused even where the target's authority takes its place.
         let both = format!("GET http://a.example/p HTTP/1.1\r\nHost: {authority}\r\n\r\n");
-        assert_eq!(
-            parse(both).err(),
-            Some(Refusal::BadHost),
-            "both {authority:?}"
-        );
+        assert_eq!(parse(both).err(), Some(Refusal::BadHost), "both {authority:?}");
     }
     for (lines, refusal) in [
         ("", Refusal::NoHost),
@@ -127,11 +106,7 @@ fn bad_authorities() {
         (" Host: a\r\n", Refusal::FoldedLine),
         ("Host : a\r\n", Refusal::SpaceInName),
     ] {
-        assert_eq!(
-            parse(format!("GET /p HTTP/1.1\r\n{lines}\r\n")).err(),
-            Some(refusal),
-            "{lines:?}"
-        );
+        assert_eq!(parse(format!("GET /p HTTP/1.1\r\n{lines}\r\n")).err(), Some(refusal), "{lines:?}");
     }
 }
 
@@ -182,18 +157,9 @@ fn bad_field_lines() {
 #[test]
 fn bad_lengths() {
     for (lines, refusal) in [
-        (
-            "Content-Length: 40\r\nContent-Length: 0\r\n",
-            Refusal::TwoLengths,
-        ),
-        (
-            "Content-Length: 5\r\nContent-Length: 5\r\n",
-            Refusal::TwoLengths,
-        ),
-        (
-            "Content-Length: 5\r\ncontent-length: 6\r\n",
-            Refusal::TwoLengths,
-        ),
+        ("Content-Length: 40\r\nContent-Length: 0\r\n", Refusal::TwoLengths),
+        ("Content-Length: 5\r\nContent-Length: 5\r\n", Refusal::TwoLengths),
+        ("Content-Length: 5\r\ncontent-length: 6\r\n", Refusal::TwoLengths),
         ("Content-Length: 5, 5\r\n", Refusal::BadLength),
         ("Content-Length: 5,6\r\n", Refusal::BadLength),
         ("Content-Length: 5,\r\n", Refusal::BadLength),
@@ -212,18 +178,9 @@ fn bad_lengths() {
         ("Content-Length: \u{660}\r\n", Refusal::BadLength),
         ("Content-Length:\t5\r\n", Refusal::BadLength),
         ("Content-Length: 5\t\r\n", Refusal::BadLength),
-        (
-            "Content-Length: 9223372036854775808\r\n",
-            Refusal::BadLength,
-        ),
-        (
-            "Content-Length: 18446744073709551621\r\n",
-            Refusal::BadLength,
-        ),
-        (
-            "Content-Length: 99999999999999999999999\r\n",
-            Refusal::BadLength,
-        ),
+        ("Content-Length: 9223372036854775808\r\n", Refusal::BadLength),
+        ("Content-Length: 18446744073709551621\r\n", Refusal::BadLength),
+        ("Content-Length: 99999999999999999999999\r\n", Refusal::BadLength),
         ("Content-Length: 5\x0b\r\n", Refusal::BadValue),
         ("Content-Length : 5\r\n", Refusal::SpaceInName),
     ] {
@@ -238,20 +195,11 @@ fn bad_codings() {
         ("Transfer-Encoding: gzip\r\n", Refusal::BadCoding),
         ("Transfer-Encoding: gzip, chunked\r\n", Refusal::BadCoding),
         ("Transfer-Encoding: chunked, gzip\r\n", Refusal::BadCoding),
-        (
-            "Transfer-Encoding: chunked, chunked\r\n",
-            Refusal::BadCoding,
-        ),
+        ("Transfer-Encoding: chunked, chunked\r\n", Refusal::BadCoding),
         ("Transfer-Encoding: chunked,\r\n", Refusal::BadCoding),
         ("Transfer-Encoding: ,chunked\r\n", Refusal::BadCoding),
-        (
-            "Transfer-Encoding: chunked, identity\r\n",
-            Refusal::BadCoding,
-        ),
-        (
-            "Transfer-Encoding: identity, chunked\r\n",
-            Refusal::BadCoding,
-        ),
+        ("Transfer-Encoding: chunked, identity\r\n", Refusal::BadCoding),
+        ("Transfer-Encoding: identity, chunked\r\n", Refusal::BadCoding),
         ("Transfer-Encoding: xchunked\r\n", Refusal::BadCoding),
         ("Transfer-Encoding: chunkedx\r\n", Refusal::BadCoding),
         ("Transfer-Encoding: chunked;q=1\r\n", Refusal::BadCoding),
@@ -267,42 +215,15 @@ fn bad_codings() {
         ("Transfer-Encoding: \0chunked\r\n", Refusal::BadValue),
         ("Transfer-Encoding:\r\n chunked\r\n", Refusal::FoldedLine),
         ("Transfer-Encoding\r\n : chunked\r\n", Refusal::BadLineEnd),
-        (
-            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
-            Refusal::TwoCodings,
-        ),
-        (
-            "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
-            Refusal::TwoCodings,
-        ),
-        (
-            "Transfer-Encoding: chunked\r\nTransfer-encoding: x\r\n",
-            Refusal::TwoCodings,
-        ),
-        (
-            "Transfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n",
-            Refusal::BadCoding,
-        ),
-        (
-            "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
-            Refusal::LengthAndCoding,
-        ),
-        (
-            "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
-            Refusal::LengthAndCoding,
-        ),
-        (
-            "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n",
-            Refusal::LengthAndCoding,
-        ),
-        (
-            "Content-Length: 4\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
-            Refusal::TwoCodings,
-        ),
-        (
-            "Content-Length: 4\r\nTransfer-Encoding:\r\n chunked\r\n",
-            Refusal::FoldedLine,
-        ),
+        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", Refusal::TwoCodings),
+        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", Refusal::TwoCodings),
+        ("Transfer-Encoding: chunked\r\nTransfer-encoding: x\r\n", Refusal::TwoCodings),
+        ("Transfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n", Refusal::BadCoding),
+        ("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", Refusal::LengthAndCoding),
+        ("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n", Refusal::LengthAndCoding),
+        ("Content-Length: 0\r\nTransfer-Encoding: chunked\r\n", Refusal::LengthAndCoding),
+        ("Content-Length: 4\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", Refusal::TwoCodings),
+        ("Content-Length: 4\r\nTransfer-Encoding:\r\n chunked\r\n", Refusal::FoldedLine),
     ] {
         assert_eq!(with(lines).err(), Some(refusal), "{lines:?}");
     }
@@ -313,23 +234,10 @@ fn every_cut_is_unfinished_and_every_addition_too_much() {
     let raw = b"POST http://a.example/p%20?q HTTP/1.1\r\nHost: a.example\r\nX-A: b\r\nContent-Length: 5\r\n\r\n";
     assert!(parse(raw).is_ok());
     for cut in 0..raw.len() {
-        assert_eq!(
-            parse(&raw[..cut]).err(),
-            Some(Refusal::Unfinished),
-            "cut at {cut}"
-        );
+        assert_eq!(parse(&raw[..cut]).err(), Some(Refusal::Unfinished), "cut at {cut}");
     }
-    for more in [
-        &b"\r"[..],
-        b"\n",
-        b"\r\n",
-        b"hello",
-        b"GET / HTTP/1.1\r\n\r\n",
-    ] {
-        assert_eq!(
-            parse([raw, more].concat()).err(),
-            Some(Refusal::BytesAfterHead)
-        );
+    for more in [&b"\r"[..], b"\n", b"\r\n", b"hello", b"GET / HTTP/1.1\r\n\r\n"] {
+        assert_eq!(parse([raw, more].concat()).err(), Some(Refusal::BytesAfterHead));
     }
 }
 
@@ -344,29 +252,14 @@ fn line_ends_are_cr_lf_everywhere() {
         bare_cr.remove(at + 1);
         assert!(parse(&bare_cr).is_err(), "no LF at {at}");
     }
-    assert_eq!(
-        parse("GET /p HTTP/1.1\nHost: a\r\n\r\n").err(),
-        Some(Refusal::BadLineEnd)
-    );
-    assert_eq!(
-        parse("GET /p HTTP/1.1\r\n Host: a\r\n\r\n").err(),
-        Some(Refusal::FoldedLine)
-    );
+    assert_eq!(parse("GET /p HTTP/1.1\nHost: a\r\n\r\n").err(), Some(Refusal::BadLineEnd));
+    assert_eq!(parse("GET /p HTTP/1.1\r\n Host: a\r\n\r\n").err(), Some(Refusal::FoldedLine));
 }
 
 #[test]
 fn limits() {
     let raw = b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n";
-    let read = |max_bytes, max_headers| {
-        Head::parse(
-            raw,
-            &Limits {
-                max_bytes,
-                max_headers,
-            },
-        )
-        .err()
-    };
+    let read = |max_bytes, max_headers| Head::parse(raw, &Limits { max_bytes, max_headers }).err();
     assert_eq!(read(raw.len(), 2), None);
     assert_eq!(read(0, 0), None);
     assert_eq!(read(raw.len() - 1, 2), Some(Refusal::TooManyBytes));
@@ -375,13 +268,7 @@ fn limits() {
     assert_eq!(names(64), None);
     assert_eq!(names(65), Some(Refusal::TooManyHeaders));
     assert!(Refusal::TooManyBytes.is_too_large() && Refusal::TooManyHeaders.is_too_large());
-    assert_eq!(
-        Refusal::ALL
-            .iter()
-            .filter(|refusal| refusal.is_too_large())
-            .count(),
-        2
-    );
+    assert_eq!(Refusal::ALL.iter().filter(|refusal| refusal.is_too_large()).count(), 2);
     for (index, refusal) in Refusal::ALL.iter().enumerate() {
         assert_eq!(refusal.code() as usize, index + 1);
         assert!(!refusal.detail().is_empty());
@@ -390,19 +277,11 @@ fn limits() {
 
 #[test]
 fn a_plain_request() {
-    let head = parse("GET /a/b?c=d&e HTTP/1.1\r\nHost: A.Example:8080\r\nX-A:  b c \t\r\nx-a: d\r\nX-Empty:\r\n\r\n").unwrap();
-    assert_eq!(
-        (head.method(), head.method_text()),
-        (Method::Get, &b"GET"[..])
-    );
-    assert_eq!(
-        (head.path(), head.match_path(), head.query()),
-        (&b"/a/b"[..], &b"/a/b"[..], Some(&b"c=d&e"[..]))
-    );
-    assert_eq!(
-        (head.host(), head.host_name()),
-        (&b"A.Example:8080"[..], &b"a.example"[..])
-    );
+    let head =
+        parse("GET /a/b?c=d&e HTTP/1.1\r\nHost: A.Example:8080\r\nX-A:  b c \t\r\nx-a: d\r\nX-Empty:\r\n\r\n").unwrap();
+    assert_eq!((head.method(), head.method_text()), (Method::Get, &b"GET"[..]));
+    assert_eq!((head.path(), head.match_path(), head.query()), (&b"/a/b"[..], &b"/a/b"[..], Some(&b"c=d&e"[..])));
+    assert_eq!((head.host(), head.host_name()), (&b"A.Example:8080"[..], &b"a.example"[..]));
     assert_eq!(head.framing(), Framing::None);
     assert_eq!(head.flags(), Flag::QUERY);
     assert_eq!(head.header(b"x-A"), Some(&b"b c"[..]));
@@ -429,10 +308,7 @@ fn methods() {
         ("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF", Method::Other),
     ] {
         let head = parse(format!("{text} / HTTP/1.1\r\nHost: a\r\n\r\n")).unwrap();
-        assert_eq!(
-            (head.method(), head.method_text()),
-            (method, text.as_bytes())
-        );
+        assert_eq!((head.method(), head.method_text()), (method, text.as_bytes()));
     }
 }
 
@@ -440,69 +316,20 @@ fn methods() {
 fn targets() {
     for (line, path, match_path, query, host, flags) in [
         ("GET /?", "/", "/", Some(""), "a", Flag::QUERY),
-        (
-            "GET /p?a?b/../c\\%zz",
-            "/p",
-            "/p",
-            Some("a?b/../c\\%zz"),
-            "a",
-            Flag::QUERY,
-        ),
+        ("GET /p?a?b/../c\\%zz", "/p", "/p", Some("a?b/../c\\%zz"), "a", Flag::QUERY),
         ("GET /a//b", "/a//b", "/a/b", None, "a", 0),
         ("GET //a/./b", "//a/b", "/a/b", None, "a", Flag::NORMALISED),
-        (
-            "GET /.well-known/x",
-            "/.well-known/x",
-            "/.well-known/x",
-            None,
-            "a",
-            0,
-        ),
+        ("GET /.well-known/x", "/.well-known/x", "/.well-known/x", None, "a", 0),
         ("GET /a/%2e%2e/%62", "/b", "/b", None, "a", Flag::NORMALISED),
-        (
-            "GET /%2f%5c",
-            "/%2F%5C",
-            "/%2F%5C",
-            None,
-            "a",
-            Flag::NORMALISED,
-        ),
+        ("GET /%2f%5c", "/%2F%5C", "/%2F%5C", None, "a", Flag::NORMALISED),
         ("GET /\"<>^`{|}", "/\"<>^`{|}", "/\"<>^`{|}", None, "a", 0),
         ("OPTIONS *", "*", "*", None, "a", 0),
-        (
-            "GET http://B:1/x/../y?z",
-            "/y",
-            "/y",
-            Some("z"),
-            "B:1",
-            Flag::NORMALISED | Flag::QUERY | Flag::ABSOLUTE_FORM,
-        ),
+        ("GET http://B:1/x/../y?z", "/y", "/y", Some("z"), "B:1", Flag::NORMALISED | Flag::QUERY | Flag::ABSOLUTE_FORM),
         ("GET HTTPS://b", "/", "/", None, "b", Flag::ABSOLUTE_FORM),
-        (
-            "GET http://b?z",
-            "/",
-            "/",
-            Some("z"),
-            "b",
-            Flag::QUERY | Flag::ABSOLUTE_FORM,
-        ),
+        ("GET http://b?z", "/", "/", Some("z"), "b", Flag::QUERY | Flag::ABSOLUTE_FORM),
         ("OPTIONS http://b", "*", "*", None, "b", Flag::ABSOLUTE_FORM),
-        (
-            "OPTIONS http://b?z",
-            "/",
-            "/",
-            Some("z"),
-            "b",
-            Flag::QUERY | Flag::ABSOLUTE_FORM,
-        ),
-        (
-            "OPTIONS http://b/",
-            "/",
-            "/",
-            None,
-            "b",
-            Flag::ABSOLUTE_FORM,
-        ),
+        ("OPTIONS http://b?z", "/", "/", Some("z"), "b", Flag::QUERY | Flag::ABSOLUTE_FORM),
+        ("OPTIONS http://b/", "/", "/", None, "b", Flag::ABSOLUTE_FORM),
     ] {
         let head = parse(format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n")).unwrap();
         assert_eq!(head.path(), path.as_bytes(), "{line}");
@@ -523,10 +350,7 @@ fn host_names() {
         ("a:", "a"),
     ] {
         let head = parse(format!("GET / HTTP/1.1\r\nHost:{host}\r\n\r\n")).unwrap();
-        assert_eq!(
-            (head.host(), head.host_name()),
-            (host.as_bytes(), name.as_bytes())
-        );
+        assert_eq!((head.host(), head.host_name()), (host.as_bytes(), name.as_bytes()));
     }
 }
 
@@ -535,10 +359,7 @@ fn framing() {
     for (lines, framing) in [
         ("Content-Length: 5\r\n", Framing::Length(5)),
         ("Content-Length:   005  \r\n", Framing::Length(5)),
-        (
-            "content-LENGTH: 9223372036854775807\r\n",
-            Framing::Length(i64::MAX as u64),
-        ),
+        ("content-LENGTH: 9223372036854775807\r\n", Framing::Length(i64::MAX as u64)),
         ("Content-Length: 0\r\n", Framing::Length(0)),
         ("Transfer-Encoding: chunked\r\n", Framing::Chunked),
         ("TRANSFER-ENCODING:CHUNKED \r\n", Framing::Chunked),
@@ -557,20 +378,9 @@ fn obs_text_and_tabs_in_values_are_kept() {
 
 #[test]
 fn one_empty_line_before_is_skipped() {
-    assert_eq!(
-        parse("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n")
-            .unwrap()
-            .method(),
-        Method::Get
-    );
-    assert_eq!(
-        parse("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n").err(),
-        Some(Refusal::BadMethod)
-    );
-    assert_eq!(
-        parse("\nGET / HTTP/1.1\r\nHost: a\r\n\r\n").err(),
-        Some(Refusal::BadMethod)
-    );
+    assert_eq!(parse("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap().method(), Method::Get);
+    assert_eq!(parse("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n").err(), Some(Refusal::BadMethod));
+    assert_eq!(parse("\nGET / HTTP/1.1\r\nHost: a\r\n\r\n").err(), Some(Refusal::BadMethod));
 }
 
 #[test]
@@ -578,31 +388,15 @@ fn flags() {
     let websocket = "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n";
     for (method, lines, flags) in [
         ("GET", websocket, Flag::WEB_SOCKET),
-        (
-            "GET",
-            "Connection: upgrade\r\nUpgrade: h2c, websocket\r\nContent-Length: 0\r\n",
-            Flag::WEB_SOCKET,
-        ),
+        ("GET", "Connection: upgrade\r\nUpgrade: h2c, websocket\r\nContent-Length: 0\r\n", Flag::WEB_SOCKET),
         ("POST", websocket, Flag::OTHER_UPGRADE),
-        (
-            "GET",
-            "Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n",
-            Flag::OTHER_UPGRADE,
-        ),
+        ("GET", "Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n", Flag::OTHER_UPGRADE),
         ("GET", "Upgrade: websocket\r\n", Flag::OTHER_UPGRADE),
-        (
-            "GET",
-            "Connection: upgrade\r\nUpgrade: h2c\r\n",
-            Flag::OTHER_UPGRADE,
-        ),
+        ("GET", "Connection: upgrade\r\nUpgrade: h2c\r\n", Flag::OTHER_UPGRADE),
         ("GET", "Connection: upgrade\r\n", 0),
         ("GET", "Connection: keep-alive\r\n", 0),
         ("GET", "Connection: Close\r\n", Flag::CLOSE),
-        (
-            "GET",
-            "Connection: x-a, close\r\n",
-            Flag::CLOSE | Flag::CONNECTION_NAMES,
-        ),
+        ("GET", "Connection: x-a, close\r\n", Flag::CLOSE | Flag::CONNECTION_NAMES),
         ("GET", "Connection: , ,\r\n", 0),
         ("POST", "Expect: 100-Continue\r\n", Flag::EXPECT_CONTINUE),
         ("POST", "Expect: teapot\r\n", Flag::EXPECT_OTHER),
@@ -615,70 +409,31 @@ fn flags() {
         let head = parse(format!("{method} / HTTP/1.1\r\nHost: a\r\n{lines}\r\n")).unwrap();
         assert_eq!(head.flags(), flags, "{lines:?}");
         let own = !head.has(Flag::CLIENT_REQUEST_ID);
-        assert_eq!(
-            head.request_id().len(),
-            if own { 24 } else { 5 },
-            "{lines:?}"
-        );
+        assert_eq!(head.request_id().len(), if own { 24 } else { 5 }, "{lines:?}");
     }
 }
 
 #[test]
 fn slots_are_independent_and_reused() {
-    let mut heads = Heads::new(
-        3,
-        Limits {
-            max_bytes: 100,
-            max_headers: 4,
-        },
-    );
-    assert!(
-        heads
-            .take(3, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-            .is_none()
-    );
+    let mut heads = Heads::new(3, Limits { max_bytes: 100, max_headers: 4 });
+    assert!(heads.take(3, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").is_none());
     assert!(heads.get(2).is_none());
-    heads
-        .take(2, b"GET /two HTTP/1.1\r\nHost: two\r\nX: 2\r\n\r\n")
-        .unwrap()
-        .unwrap();
-    heads
-        .take(0, b"GET /zero HTTP/1.1\r\nHost: zero\r\n\r\n")
-        .unwrap()
-        .unwrap();
+    heads.take(2, b"GET /two HTTP/1.1\r\nHost: two\r\nX: 2\r\n\r\n").unwrap().unwrap();
+    heads.take(0, b"GET /zero HTTP/1.1\r\nHost: zero\r\n\r\n").unwrap().unwrap();
     assert_eq!(heads.get(2).unwrap().path(), b"/two");
-    assert_eq!(
-        (
-            heads.header(2, b"x"),
-            heads.header(0, b"x"),
-            heads.header(1, b"x")
-        ),
-        (Some(&b"2"[..]), None, None)
-    );
+    assert_eq!((heads.header(2, b"x"), heads.header(0, b"x"), heads.header(1, b"x")), (Some(&b"2"[..]), None, None));
     assert_eq!(heads.headers(2).count(), 2);
     assert!(heads.get(1).is_none());
 
     // A refused head leaves nothing of the one before.
-    assert_eq!(
-        heads.take(2, b"GET / HTTP/1.0\r\n\r\n").unwrap().err(),
-        Some(Refusal::BadVersion)
-    );
+    assert_eq!(heads.take(2, b"GET / HTTP/1.0\r\n\r\n").unwrap().err(), Some(Refusal::BadVersion));
     assert!(heads.get(2).is_none());
-    assert_eq!(
-        heads.take(2, &[b'a'; 101]).unwrap().err(),
-        Some(Refusal::TooManyBytes)
-    );
+    assert_eq!(heads.take(2, &[b'a'; 101]).unwrap().err(), Some(Refusal::TooManyBytes));
 
     // And so does an accepted one.
-    heads
-        .take(0, b"GET / HTTP/1.1\r\nHost: b\r\n\r\n")
-        .unwrap()
-        .unwrap();
+    heads.take(0, b"GET / HTTP/1.1\r\nHost: b\r\n\r\n").unwrap().unwrap();
     let head = heads.get(0).unwrap();
-    assert_eq!(
-        (head.path(), head.query(), head.host(), head.flags()),
-        (&b"/"[..], None, &b"b"[..], 0)
-    );
+    assert_eq!((head.path(), head.query(), head.host(), head.flags()), (&b"/"[..], None, &b"b"[..], 0));
     heads.release(0);
     heads.release(0);
     heads.release(99);

@@ -13,11 +13,7 @@ const HEAD: &[u8] = b"GET /api/v1/things/4711?expand=owner&page=2 HTTP/1.1\r\nHo
     Accept-Language: en-GB,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br\r\nConnection: keep-alive\r\nCookie: session=0123456789abcdef0123456789abcdef\r\n\r\n";
 
 fn nanoseconds(mut work: impl FnMut()) -> f64 {
-    const TIMES: u32 = if cfg!(debug_assertions) {
-        2_000
-    } else {
-        200_000
-    };
+    const TIMES: u32 = if cfg!(debug_assertions) { 2_000 } else { 200_000 };
     let mut best = f64::MAX;
     for _ in 0..7 {
         let began = Instant::now();
@@ -34,42 +30,17 @@ fn one_head() {
     let limits = Limits::default();
     let mut head = Head::default();
     let mut out = Vec::new();
-    let forwarding = Forwarding {
-        client_address: b"192.168.100.200",
-        port: 8080,
-        ..Forwarding::default()
-    };
+    let forwarding = Forwarding { client_address: b"192.168.100.200", port: 8080, ..Forwarding::default() };
     let plain = Policy::default();
-    let pairs = |names: &[&str]| {
-        names
-            .iter()
-            .map(|name| (name.as_bytes().to_vec(), b"value".to_vec()))
-            .collect()
-    };
-    let edits = HeaderEdits {
-        set: pairs(&["x-one", "x-two"]),
-        append: Vec::new(),
-        remove: vec![b"cookie2".to_vec()],
-    };
-    let edited = Policy::new(PolicyOptions {
-        via: true,
-        rfc7239: true,
-        edits,
-        ..PolicyOptions::default()
-    })
-    .unwrap();
+    let pairs = |names: &[&str]| names.iter().map(|name| (name.as_bytes().to_vec(), b"value".to_vec())).collect();
+    let edits = HeaderEdits { set: pairs(&["x-one", "x-two"]), append: Vec::new(), remove: vec![b"cookie2".to_vec()] };
+    let edited = Policy::new(PolicyOptions { via: true, rfc7239: true, edits, ..PolicyOptions::default() }).unwrap();
 
     let read = nanoseconds(|| head.read(black_box(HEAD), &limits).unwrap());
     let mut write = |policy: &Policy| {
         nanoseconds(|| {
             out.clear();
-            compose(
-                black_box(&head),
-                black_box(policy),
-                black_box(&forwarding),
-                &mut out,
-            )
-            .unwrap();
+            compose(black_box(&head), black_box(policy), black_box(&forwarding), &mut out).unwrap();
             black_box(&out);
         })
     };
@@ -79,10 +50,6 @@ fn one_head() {
         HEAD.len()
     );
     if !cfg!(debug_assertions) {
-        assert!(
-            read + plain < 2_000.0,
-            "a head costs {:.0} ns",
-            read + plain
-        );
+        assert!(read + plain < 2_000.0, "a head costs {:.0} ns", read + plain);
     }
 }

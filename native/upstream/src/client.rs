@@ -168,8 +168,7 @@ impl Client {
         write_head: impl FnOnce(&mut Vec<u8>),
     ) -> Result<i32, Reason> {
         let now = self.look_at_clock();
-        let endpoint =
-            self.endpoints.get(id as usize).and_then(Option::as_ref).filter(|endpoint| !endpoint.removed);
+        let endpoint = self.endpoints.get(id as usize).and_then(Option::as_ref).filter(|endpoint| !endpoint.removed);
         let endpoint = endpoint.ok_or(Reason::NoEndpoint)?;
         let must_wait = endpoint.idle.is_empty() && endpoint.connections >= endpoint.max_connections;
         if must_wait && endpoint.waiting >= endpoint.max_waiting {

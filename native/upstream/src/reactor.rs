@@ -94,8 +94,7 @@ impl Reactor for Epoll {
 
     fn wait(&mut self, events: &mut Vec<Event>) -> io::Result<bool> {
         // SAFETY: `ready` holds EVENTS initialised entries, is owned by self, and the kernel writes at most EVENTS.
-        let count =
-            unsafe { libc::epoll_wait(self.epoll.as_raw_fd(), self.ready.as_mut_ptr(), EVENTS as i32, 0) };
+        let count = unsafe { libc::epoll_wait(self.epoll.as_raw_fd(), self.ready.as_mut_ptr(), EVENTS as i32, 0) };
         if count < 0 {
             let error = io::Error::last_os_error();
             return if error.kind() == io::ErrorKind::Interrupted { Ok(true) } else { Err(error) };

@@ -55,8 +55,7 @@ pub(crate) fn endpoint(options: &TlsOptions) -> Result<TlsEndpoint, String> {
 
 fn certificates(file: &PathBuf) -> Result<Vec<CertificateDer<'static>>, String> {
     let named = |e: rustls::pki_types::pem::Error| format!("{}: {e}", file.display());
-    let list: Vec<_> =
-        CertificateDer::pem_file_iter(file).map_err(named)?.collect::<Result<_, _>>().map_err(named)?;
+    let list: Vec<_> = CertificateDer::pem_file_iter(file).map_err(named)?.collect::<Result<_, _>>().map_err(named)?;
     if list.is_empty() { Err(format!("{}: no certificate in it", file.display())) } else { Ok(list) }
 }
 

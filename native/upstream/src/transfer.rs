@@ -338,8 +338,7 @@ impl Client {
         let (slot, id) = (exchange.connection, exchange.endpoint);
         let connection = &mut self.connections[slot as usize];
         // An answer to an unfinished upload: the rest of the body is not wanted, and cannot be left out otherwise.
-        let reusable =
-            reusable && exchange.response.keep_alive() && exchange.request_done() && !connection.blocked;
+        let reusable = reusable && exchange.response.keep_alive() && exchange.request_done() && !connection.blocked;
         connection.exchange = NONE;
         connection.served += 1;
         self.release(index);

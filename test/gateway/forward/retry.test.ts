@@ -38,8 +38,8 @@ test('sent again: nothing was sent, whatever the method; or idempotent and nothi
 })
 
 test('the gateway’s own trouble is not retried', () => {
-  for (const reason of [ErrorReason.clientPanic, ErrorReason.clientClosed, ErrorReason.descriptorLimit]) {
-    assert.ok(!isRetryable(attempt({ reason, flags: nothingSent | nothingReceived })))
+  for (const reason of ['clientPanic', 'clientClosed', 'descriptorLimit', 'bodyMismatch'] as const) {
+    assert.ok(!isRetryable(attempt({ reason: ErrorReason[reason], flags: nothingSent | nothingReceived })), reason)
   }
 })
 
@@ -103,6 +103,7 @@ test('every reason has a code and a text; unknown ones are internal', () => {
     clientPanic: 'internal',
     clientClosed: 'overloaded',
     descriptorLimit: 'upstream_failed',
+    bodyMismatch: 'internal',
   }
   const texts = new Set<string>()
   for (const [name, reason] of Object.entries(ErrorReason)) {
@@ -118,7 +119,14 @@ test('what speaks against an endpoint', () => {
   for (const reason of ['refused', 'unreachable', 'connectTimeout', 'tls', 'badResponse', 'headTooLarge'] as const) {
     assert.ok(blamed({ reason: ErrorReason[reason] }), reason)
   }
-  for (const reason of ['poolFull', 'noEndpoint', 'clientPanic', 'clientClosed', 'descriptorLimit'] as const) {
+  for (const reason of [
+    'poolFull',
+    'noEndpoint',
+    'clientPanic',
+    'clientClosed',
+    'descriptorLimit',
+    'bodyMismatch',
+  ] as const) {
     assert.ok(!blamed({ reason: ErrorReason[reason] }), reason)
   }
   assert.ok(blamed({ reason: ErrorReason.closed, flags: nothingReceived }))

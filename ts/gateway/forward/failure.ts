@@ -45,6 +45,7 @@ const kinds: readonly FailureKind[] = (() => {
   put(ErrorReason.clientPanic, internal.code, internal.text)
   put(ErrorReason.clientClosed, 'overloaded', 'the gateway is stopping')
   put(ErrorReason.descriptorLimit, 'upstream_failed', 'no file descriptor free')
+  put(ErrorReason.bodyMismatch, internal.code, 'request body does not match its announced length')
   return table
 })()
 

@@ -17,6 +17,8 @@ import type { RequestHeads } from '../../shared/native-heads.ts'
 import { Phase, Verdict, type Exchange } from '../exchange.ts'
 import type { Stages } from '../pipeline.ts'
 import { noPeer, triedBit } from './candidates.ts'
+import { cookieValue } from './consistent-hash.ts'
+import { peerAuthority } from './endpoints.ts'
 import { failureCode, failureText, type FailedAttempt } from './failure.ts'
 import { isIdempotent } from './retry.ts'
 import type { ForwardRoute } from './routes.ts'
@@ -29,6 +31,7 @@ const pauseAboveBytes = 64 * 1024
 /** A body is kept for another attempt up to this size, and only until its first bytes have surely gone out. */
 const maxReplayBytes = 1024 * 1024
 const peerHost = 'peer'
+const nothing = new Uint8Array(0)
 
 export interface ForwardOptions {
   readonly client: UpstreamClient
@@ -68,7 +71,8 @@ export function forwardStage(options: ForwardOptions): Forward {
     for (;;) {
       const key = keys[exchange.upstream]!
       const index = upstream.pick(key === null ? '' : key(exchange), exchange.tried, nowMs)
-      if (index === noPeer) return exchange.refuse('no_peer', 'no peer of the upstream is available', [['retry-after', '1']])
+      if (index === noPeer)
+        return exchange.refuse('no_peer', 'no peer of the upstream is available', [['retry-after', '1']])
       if (index === breakerOpen) {
         return exchange.refuse('no_peer', 'the circuit breaker is open', [
           ['retry-after', String(upstream.retryAfterSeconds(nowMs))],
@@ -179,7 +183,11 @@ export function forwardStage(options: ForwardOptions): Forward {
       metrics.retry(exchange.upstream)
       return Verdict.next
     }
-    return exchange.refuse(failureCode(reason), failureText(reason), reason === ErrorReason.poolFull ? [['retry-after', '1']] : [])
+    return exchange.refuse(
+      failureCode(reason),
+      failureText(reason),
+      reason === ErrorReason.poolFull ? [['retry-after', '1']] : [],
+    )
   }
 
   function abandon(exchange: Exchange): void {
@@ -200,11 +208,9 @@ export function forwardStage(options: ForwardOptions): Forward {
   }
 
   function sendReplay(exchange: Exchange): void {
-    if (exchange.replay === null || exchange.requestBytes === 0) return
-    const { replay } = exchange
-    for (let i = 0; i < replay.length; i++) {
-      client.write(exchange.ticket, replay[i]!, exchange.bodyDone && i === replay.length - 1)
-    }
+    if (exchange.replay === null || exchange.attempts === 1) return
+    for (const chunk of exchange.replay) client.write(exchange.ticket, chunk, false)
+    if (exchange.bodyDone) client.write(exchange.ticket, nothing, true)
   }
 
   function resumeClient(exchange: Exchange): void {
@@ -230,26 +236,9 @@ function compileHashKey(
   const { on, name } = balance
   if (on === 'address') return exchange => exchanges.remoteAddress(exchange.slot)
   if (on === 'header') return exchange => heads.header(exchange.slot, name) ?? ''
-  return exchange => cookieOf(heads.header(exchange.slot, 'cookie') ?? '', name)
-}
-
-/** The first cookie of that name (RFC 6265 4.2.1); '' where there is none. */
-function cookieOf(cookies: string, name: string): string {
-  for (const pair of cookies.split(';')) {
-    const equals = pair.indexOf('=')
-    if (equals > 0 && pair.slice(0, equals).trim() === name) return pair.slice(equals + 1).trim()
-  }
-  return ''
+  return exchange => cookieValue(heads.header(exchange.slot, 'cookie') ?? '', name)
 }
 
 /** The Host to send where it depends on the peer, else null. */
 const hostOf = (upstream: Upstream, index: number): string | null =>
-  upstream.plan.hostHeader === peerHost ? authorityOf(upstream.plan, index) : null
-
-/** The Host that a peer is asked by: as configured, with the port where it is not the scheme's. */
-function authorityOf(plan: UpstreamPlan, index: number): string {
-  const { host, port, tls } = plan.endpoints[index]!
-  if (host === '') return 'localhost'
-  const literal = host.includes(':') ? `[${host}]` : host
-  return port === (tls === null ? 80 : 443) ? literal : `${literal}:${port}`
-}
+  upstream.plan.hostHeader === peerHost ? peerAuthority(upstream.plan.endpoints[index]!) : null

@@ -30,6 +30,7 @@ export function isRetryable({ reason, flags, idempotent, bodyStreamed }: FailedA
     case ErrorReason.clientPanic:
     case ErrorReason.clientClosed:
     case ErrorReason.descriptorLimit:
+    case ErrorReason.bodyMismatch:
       return false
   }
   if (bodyStreamed) return false

@@ -19,7 +19,11 @@ export interface ForwardRoutes {
 }
 
 /** `targets`: by route id, as the match stage compiled them. */
-export function compileForwardRoutes(plan: Plan, heads: RequestHeads, targets: readonly (Target | null)[]): ForwardRoutes {
+export function compileForwardRoutes(
+  plan: Plan,
+  heads: RequestHeads,
+  targets: readonly (Target | null)[],
+): ForwardRoutes {
   const list = plan.routes.map(({ action, requestHeaders }, id): ForwardRoute | null => {
     if (action.kind !== 'forward') return null
     const { hostHeader } = plan.upstreams[action.upstream]!

@@ -28,9 +28,21 @@ const handshakeHeaders = new Set([
   'sec-websocket-extensions',
 ])
 
-export type WebSocketForward = (exchange: Exchange, upstream: Upstream, index: number, route: ForwardRoute, host: string | null) => Verdict
+export type WebSocketForward = (
+  exchange: Exchange,
+  upstream: Upstream,
+  index: number,
+  route: ForwardRoute,
+  host: string | null,
+) => Verdict
 
-export function webSocketForward({ webSockets, exchanges, trusts, answer, finish }: WebSocketForwardOptions): WebSocketForward {
+export function webSocketForward({
+  webSockets,
+  exchanges,
+  trusts,
+  answer,
+  finish,
+}: WebSocketForwardOptions): WebSocketForward {
   return (exchange, upstream, index, { policy, target }, host) => {
     const handshake = exchange.handshake!
     const path = target === null ? null : target(exchange.path, exchange.captures)
@@ -42,39 +54,43 @@ export function webSocketForward({ webSockets, exchanges, trusts, answer, finish
     const endpoint = upstream.plan.endpoints[index]!
     const { tag, submittedAtMs } = exchange
     const stillOpen = (): boolean => exchange.tag === tag && exchange.phase === Phase.waiting
-    const relay = webSockets.connect(targetOf(head, endpoint, upstream.plan.timeouts.connectMs), protocolsOf(handshake.protocols), {
-      accepted: () => {
-        if (!stillOpen()) return relay.abandon()
-        upstream.responded(index, submittedAtMs, 101, performance.now())
-        upstream.finished(index, 101)
-        exchange.status = 101
-        exchange.upstreamStatus = 101
-        exchange.endSocket = null
-        relay.upgrade(exchange.response, handshake, exchange.requestId)
-        finish(exchange)
-      },
-      declined: status => {
-        if (!stillOpen()) return
-        exchange.endSocket = null
-        if (status > 0) {
-          upstream.responded(index, submittedAtMs, status, performance.now())
-          upstream.finished(index, status)
-          exchange.answer = { status, headers: [], body: '', close: false }
-        } else {
-          const failure = {
-            reason: ErrorReason.refused,
-            flags: AttemptFlag.nothingSent | AttemptFlag.nothingReceived,
-            attempts: exchange.attempts,
-            idempotent: false,
-            bodyStreamed: false,
-            requestComplete: true,
+    const relay = webSockets.connect(
+      targetOf(head, endpoint, upstream.plan.timeouts.connectMs),
+      protocolsOf(handshake.protocols),
+      {
+        accepted: () => {
+          if (!stillOpen()) return relay.abandon()
+          upstream.responded(index, submittedAtMs, 101, performance.now())
+          upstream.finished(index, 101)
+          exchange.status = 101
+          exchange.upstreamStatus = 101
+          exchange.endSocket = null
+          relay.upgrade(exchange.response, handshake, exchange.requestId)
+          finish(exchange)
+        },
+        declined: status => {
+          if (!stillOpen()) return
+          exchange.endSocket = null
+          if (status > 0) {
+            upstream.responded(index, submittedAtMs, status, performance.now())
+            upstream.finished(index, status)
+            exchange.answer = { status, headers: [], body: '', close: false }
+          } else {
+            const failure = {
+              reason: ErrorReason.refused,
+              flags: AttemptFlag.nothingSent | AttemptFlag.nothingReceived,
+              attempts: exchange.attempts,
+              idempotent: false,
+              bodyStreamed: false,
+              requestComplete: true,
+            }
+            upstream.failed(index, submittedAtMs, failure, performance.now())
+            exchange.refuse('upstream_failed', 'the WebSocket could not be opened')
           }
-          upstream.failed(index, submittedAtMs, failure, performance.now())
-          exchange.refuse('upstream_failed', 'the WebSocket could not be opened')
-        }
-        answer(exchange)
+          answer(exchange)
+        },
       },
-    })
+    )
     exchange.phase = Phase.waiting
     exchange.endSocket = () => {
       relay.abandon()
@@ -107,7 +123,10 @@ function targetOf(head: string, endpoint: EndpointPlan, connectTimeoutMs: number
   }
   const scheme = endpoint.tls === null ? 'ws' : 'wss'
   const literal = endpoint.ip?.includes(':') ? `[${endpoint.ip}]` : endpoint.ip
-  const url = endpoint.unix === null ? `${scheme}://${literal}:${endpoint.port}${target}` : `${scheme}+unix:${endpoint.unix}:${target}`
+  const url =
+    endpoint.unix === null
+      ? `${scheme}://${literal}:${endpoint.port}${target}`
+      : `${scheme}+unix:${endpoint.unix}:${target}`
   return { url, headers, connectTimeoutMs, tls: endpoint.tls === null ? {} : tlsOf(endpoint.tls) }
 }
 

@@ -9,7 +9,14 @@ export function problemBody(exchange: Exchange): string {
   const code = exchange.code ?? 'internal'
   const { status, title } = errorKinds[code]
   const detail = exchange.detail === '' ? undefined : exchange.detail
-  return JSON.stringify({ type: 'about:blank', title, status, code: publicCode(code), detail, requestId: exchange.requestId })
+  return JSON.stringify({
+    type: 'about:blank',
+    title,
+    status,
+    code: publicCode(code),
+    detail,
+    requestId: exchange.requestId,
+  })
 }
 
 /** Writes `exchange.answer` inside a cork of the caller. The exchange has no byte of another response out. */

@@ -16,11 +16,7 @@ pub struct Call {
 }
 
 pub fn checked(status: sys::napi_status, what: &str) -> Result<()> {
-    if status == sys::Status::napi_ok {
-        Ok(())
-    } else {
-        Err(Error::new(Status::from(status), what.to_owned()))
-    }
+    if status == sys::Status::napi_ok { Ok(()) } else { Err(Error::new(Status::from(status), what.to_owned())) }
 }
 
 impl Call {
@@ -42,17 +38,9 @@ impl Call {
         // SAFETY: `env` is that of the running call, on its thread; `message` is read before it ends. Where making the
         // error fails, an exception is pending already, and the throw is refused.
         unsafe {
-            sys::napi_create_string_utf8(
-                env,
-                message.as_ptr().cast(),
-                message.len() as isize,
-                &raw mut text,
-            );
-            let create = if error.status == Status::InvalidArg {
-                sys::napi_create_type_error
-            } else {
-                sys::napi_create_error
-            };
+            sys::napi_create_string_utf8(env, message.as_ptr().cast(), message.len() as isize, &raw mut text);
+            let create =
+                if error.status == Status::InvalidArg { sys::napi_create_type_error } else { sys::napi_create_error };
             create(env, ptr::null_mut(), text, &raw mut object);
             sys::napi_throw(env, object);
         }
@@ -66,21 +54,10 @@ impl Call {
         // SAFETY: `env` and `info` are those of the running call. N-API fills up to `count` arguments and puts `undefined`
         // for those that were not given. The function's data is the instance's number, not a pointer.
         let status = unsafe {
-            sys::napi_get_cb_info(
-                env,
-                info,
-                &raw mut count,
-                arguments.as_mut_ptr(),
-                ptr::null_mut(),
-                &raw mut number,
-            )
+            sys::napi_get_cb_info(env, info, &raw mut count, arguments.as_mut_ptr(), ptr::null_mut(), &raw mut number)
         };
         checked(status, "no arguments")?;
-        Ok(Self {
-            env,
-            instance: number as usize,
-            arguments,
-        })
+        Ok(Self { env, instance: number as usize, arguments })
     }
 
     /// An argument that is a whole number of 32 bits without sign.
@@ -88,8 +65,7 @@ impl Call {
     pub fn number(&self, index: usize) -> Result<usize> {
         let mut number = 0;
         // SAFETY: as in `read`; the value belongs to this call.
-        let status =
-            unsafe { sys::napi_get_value_uint32(self.env, self.arguments[index], &raw mut number) };
+        let status = unsafe { sys::napi_get_value_uint32(self.env, self.arguments[index], &raw mut number) };
         checked(status, "a number was expected")?;
         Ok(number as usize)
     }
@@ -111,13 +87,8 @@ impl Call {
         // SAFETY: `out` has room for `room` bytes, and N-API writes no more than that; of them the first `written` are set.
         unsafe {
             let value = self.arguments[index];
-            let status = sys::napi_get_value_string_utf8(
-                self.env,
-                value,
-                out.as_mut_ptr().cast(),
-                room,
-                &raw mut written,
-            );
+            let status =
+                sys::napi_get_value_string_utf8(self.env, value, out.as_mut_ptr().cast(), room, &raw mut written);
             if status != sys::Status::napi_ok {
                 return false;
             }
@@ -132,14 +103,8 @@ impl Call {
         let mut start = ptr::null_mut();
         let mut length = 0;
         // SAFETY: as in `number`; Node takes any view of an ArrayBuffer here and refuses everything else.
-        let status = unsafe {
-            sys::napi_get_buffer_info(
-                self.env,
-                self.arguments[index],
-                &raw mut start,
-                &raw mut length,
-            )
-        };
+        let status =
+            unsafe { sys::napi_get_buffer_info(self.env, self.arguments[index], &raw mut start, &raw mut length) };
         checked(status, "a string or a Uint8Array was expected")?;
         if length == 0 {
             return Ok(&[]);
@@ -162,12 +127,7 @@ impl Call {
         let mut value = ptr::null_mut();
         // SAFETY: as in `number`; the text is copied.
         let status = unsafe {
-            sys::napi_create_string_latin1(
-                self.env,
-                text.as_ptr().cast(),
-                text.len() as isize,
-                &raw mut value,
-            )
+            sys::napi_create_string_latin1(self.env, text.as_ptr().cast(), text.len() as isize, &raw mut value)
         };
         checked(status, "no string was made")?;
         Ok(value)

@@ -10,9 +10,7 @@ use polygate_head::{Heads, Refusal};
 
 use super::calls::{Call, checked};
 use super::options::{HeadForwarding, HeadPolicyOptions, RequestHeadsOptions, wrong};
-use super::{
-    FLAGS, INFO_INTS, Instance, SLAB_EXTRA, add, compose_head, forget, limits, take_bytes, with,
-};
+use super::{FLAGS, INFO_INTS, Instance, SLAB_EXTRA, add, compose_head, forget, limits, take_bytes, with};
 
 /// See `RequestHeads` in `ts/shared/native-heads.ts`. A function that gives an object: `new` gives that object too.
 #[napi(js_name = "RequestHeads", catch_unwind)]
@@ -26,23 +24,14 @@ pub fn request_heads(env: Env, options: RequestHeadsOptions) -> Result<Object<'s
 pub fn request_head_refusals() -> Vec<String> {
     Refusal::ALL
         .iter()
-        .map(|refusal| {
-            format!(
-                "{}{}",
-                if refusal.is_too_large() { "!" } else { "" },
-                refusal.detail()
-            )
-        })
+        .map(|refusal| format!("{}{}", if refusal.is_too_large() { "!" } else { "" }, refusal.detail()))
         .collect()
 }
 
 /// The bits of `HeadFlag`, in the order of the table.
 #[napi(catch_unwind)]
 pub fn request_head_flags() -> std::collections::HashMap<String, u32> {
-    FLAGS
-        .iter()
-        .map(|(name, bit)| ((*name).to_owned(), *bit))
-        .collect()
+    FLAGS.iter().map(|(name, bit)| ((*name).to_owned(), *bit)).collect()
 }
 
 fn create(env: Env, options: &RequestHeadsOptions) -> Result<Object<'static>> {
@@ -50,37 +39,23 @@ fn create(env: Env, options: &RequestHeadsOptions) -> Result<Object<'static>> {
     let limits = limits(options.max_head_bytes, options.max_headers);
     let slab_bytes = limits.max_bytes + SLAB_EXTRA;
     let (mut slab, mut slab_start) = (ptr::null_mut(), ptr::null_mut());
-    let (mut memory, mut info, mut info_start) =
-        (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+    let (mut memory, mut info, mut info_start) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
     let mut kept = ptr::null_mut();
     // SAFETY: the environment is that of the running call, on its thread. Both memories belong to V8 and never move; the
     // references, which are never given back, keep them for as long as the environment lives.
     unsafe {
-        checked(
-            sys::napi_create_buffer(raw, slab_bytes, &raw mut slab_start, &raw mut slab),
-            "no slab was made",
-        )?;
+        checked(sys::napi_create_buffer(raw, slab_bytes, &raw mut slab_start, &raw mut slab), "no slab was made")?;
         slab_start.cast::<u8>().write_bytes(0, slab_bytes);
-        checked(
-            sys::napi_create_reference(raw, slab, 1, &raw mut kept),
-            "the slab was not kept",
-        )?;
+        checked(sys::napi_create_reference(raw, slab, 1, &raw mut kept), "the slab was not kept")?;
         checked(
             sys::napi_create_arraybuffer(raw, INFO_INTS * 4, &raw mut info_start, &raw mut memory),
             "no info was made",
         )?;
         let int32 = sys::TypedarrayType::int32_array;
-        checked(
-            sys::napi_create_typedarray(raw, int32, INFO_INTS, memory, 0, &raw mut info),
-            "no info was made",
-        )?;
-        checked(
-            sys::napi_create_reference(raw, info, 1, &raw mut kept),
-            "the info was not kept",
-        )?;
+        checked(sys::napi_create_typedarray(raw, int32, INFO_INTS, memory, 0, &raw mut info), "no info was made")?;
+        checked(sys::napi_create_reference(raw, info, 1, &raw mut kept), "the info was not kept")?;
     }
-    let (Some(info_start), Some(slab_start)) = (NonNull::new(info_start), NonNull::new(slab_start))
-    else {
+    let (Some(info_start), Some(slab_start)) = (NonNull::new(info_start), NonNull::new(slab_start)) else {
         return Err(wrong("no memory"));
     };
     let id = add(Instance {
@@ -109,9 +84,7 @@ fn create(env: Env, options: &RequestHeadsOptions) -> Result<Object<'static>> {
         method(c"compose", compose, id),
     ];
     // SAFETY: as above; names and callbacks are static, the functions' data is a number.
-    let status = unsafe {
-        sys::napi_define_properties(raw, object.raw(), properties.len(), properties.as_ptr())
-    };
+    let status = unsafe { sys::napi_define_properties(raw, object.raw(), properties.len(), properties.as_ptr()) };
     checked(status, "no object was made")?;
     Ok(Object::from_raw(raw, object.raw()))
 }
@@ -132,18 +105,11 @@ fn value(name: &'static CStr, value: sys::napi_value) -> sys::napi_property_desc
 type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
 fn method(name: &'static CStr, callback: Callback, id: usize) -> sys::napi_property_descriptor {
-    sys::napi_property_descriptor {
-        method: Some(callback),
-        data: id as *mut c_void,
-        ..value(name, ptr::null_mut())
-    }
+    sys::napi_property_descriptor { method: Some(callback), data: id as *mut c_void, ..value(name, ptr::null_mut()) }
 }
 
 /// `takeText(slot, head)`
-unsafe extern "C" fn take_text(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
+unsafe extern "C" fn take_text(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::answer(env, info, |call| {
         let slot = call.number(0)?;
         let text = with(call.instance, |instance| {
@@ -179,11 +145,7 @@ fn take_string(instance: &mut Instance, slot: usize) -> i32 {
             bytes.extend(byte.ok());
             byte.is_ok()
         });
-        let code = if narrow {
-            instance.take(slot, &bytes)
-        } else {
-            instance.refuse(slot, Refusal::NotLatin1)
-        };
+        let code = if narrow { instance.take(slot, &bytes) } else { instance.refuse(slot, Refusal::NotLatin1) };
         instance.latin1 = bytes;
         code
     };
@@ -206,11 +168,7 @@ unsafe extern "C" fn header(env: sys::napi_env, info: sys::napi_callback_info) -
                 return Some(call.latin1(first));
             };
             // RFC 9110 5.3; cookies are joined as RFC 6265 4.2.1 writes them.
-            let between: &[u8] = if name.eq_ignore_ascii_case(b"cookie") {
-                b"; "
-            } else {
-                b", "
-            };
+            let between: &[u8] = if name.eq_ignore_ascii_case(b"cookie") { b"; " } else { b", " };
             let mut joined = [first, second].join(between);
             for value in values {
                 joined.extend_from_slice(between);
@@ -260,10 +218,7 @@ unsafe extern "C" fn release(env: sys::napi_env, info: sys::napi_callback_info) 
 }
 
 /// `setLimits(maxHeadBytes, maxHeaders)`
-unsafe extern "C" fn set_limits(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
+unsafe extern "C" fn set_limits(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::answer(env, info, |call| {
         let mut wanted = limits(call.number(0)? as u32, call.number(1)? as u32);
         with(call.instance, |instance| {
@@ -285,10 +240,7 @@ unsafe extern "C" fn policy(env: sys::napi_env, info: sys::napi_callback_info) -
 }
 
 /// `dropPolicy(id)`
-unsafe extern "C" fn drop_policy(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-) -> sys::napi_value {
+unsafe extern "C" fn drop_policy(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::answer(env, info, |call| {
         let id = call.number(0)?;
         with(call.instance, |instance| instance.drop_policy(id));

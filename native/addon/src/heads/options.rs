@@ -2,9 +2,7 @@
 
 use napi::bindgen_prelude::{Either, Error, Null, Result, Status};
 use napi_derive::napi;
-use polygate_head::{
-    Edit, EditKind, Forwarding, Framing, HeaderEdits, HostMode, Policy, PolicyOptions,
-};
+use polygate_head::{Edit, EditKind, Forwarding, Framing, HeaderEdits, HostMode, Policy, PolicyOptions};
 
 /// See `RequestHeadsOptions` in `ts/shared/native-heads.ts`.
 #[napi(object, object_to_js = false)]
@@ -72,26 +70,15 @@ impl HeadPolicyOptions {
             append: pairs(self.append)?,
             remove: self.remove.into_iter().map(String::into_bytes).collect(),
         };
-        let host =
-            text(&self.host).map_or(HostMode::Preserve, |text| HostMode::Fixed(text.to_vec()));
-        Policy::new(PolicyOptions {
-            host,
-            via: self.via,
-            rfc7239: self.rfc7239,
-            edits,
-        })
-        .map_err(wrong)
+        let host = text(&self.host).map_or(HostMode::Preserve, |text| HostMode::Fixed(text.to_vec()));
+        Policy::new(PolicyOptions { host, via: self.via, rfc7239: self.rfc7239, edits }).map_err(wrong)
     }
 }
 
 impl HeadForwarding {
     /// Calls `work` with the borrowed form.
     pub fn lend<R>(&self, work: impl FnOnce(&Forwarding<'_>) -> R) -> Result<R> {
-        let edits = self
-            .edits
-            .iter()
-            .map(|edit| read_edit(edit))
-            .collect::<Result<Vec<_>>>()?;
+        let edits = self.edits.iter().map(|edit| read_edit(edit)).collect::<Result<Vec<_>>>()?;
         let framing = match (self.framing, u64::try_from(self.length)) {
             (0, _) => Framing::None,
             (1, Ok(length)) => Framing::Length(length),
@@ -116,23 +103,13 @@ impl HeadForwarding {
 
 fn read_edit(edit: &[String]) -> Result<Edit<'_>> {
     match edit {
-        [kind, name, value] if kind == "set" => Ok(Edit {
-            kind: EditKind::Set,
-            name: name.as_bytes(),
-            value: value.as_bytes(),
-        }),
-        [kind, name, value] if kind == "append" => Ok(Edit {
-            kind: EditKind::Append,
-            name: name.as_bytes(),
-            value: value.as_bytes(),
-        }),
-        [kind, name] if kind == "remove" => Ok(Edit {
-            kind: EditKind::Remove,
-            name: name.as_bytes(),
-            value: b"",
-        }),
-        _ => Err(wrong(
-            "an edit is ['set' or 'append', name, value] or ['remove', name]",
-        )),
+        [kind, name, value] if kind == "set" => {
+            Ok(Edit { kind: EditKind::Set, name: name.as_bytes(), value: value.as_bytes() })
+        }
+        [kind, name, value] if kind == "append" => {
+            Ok(Edit { kind: EditKind::Append, name: name.as_bytes(), value: value.as_bytes() })
+        }
+        [kind, name] if kind == "remove" => Ok(Edit { kind: EditKind::Remove, name: name.as_bytes(), value: b"" }),
+        _ => Err(wrong("an edit is ['set' or 'append', name, value] or ['remove', name]")),
     }
 }

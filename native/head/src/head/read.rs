@@ -30,9 +30,7 @@ impl Head {
 
     fn read_strictly(&mut self, input: &[u8], limits: &Limits) -> Result<(), Refusal> {
         let input = input.strip_prefix(b"\r\n").unwrap_or(input);
-        if (limits.max_bytes != 0 && input.len() > limits.max_bytes)
-            || input.len() > i32::MAX as usize
-        {
+        if (limits.max_bytes != 0 && input.len() > limits.max_bytes) || input.len() > i32::MAX as usize {
             return Err(Refusal::TooManyBytes);
         }
         self.bytes.clear();
@@ -41,10 +39,7 @@ impl Head {
         self.fields.clear();
         self.flags = 0;
 
-        let method_length = input
-            .iter()
-            .take(MAX_METHOD_BYTES + 1)
-            .position(|&byte| !bytes::is(byte, bytes::TOKEN));
+        let method_length = input.iter().take(MAX_METHOD_BYTES + 1).position(|&byte| !bytes::is(byte, bytes::TOKEN));
         let method_length = match method_length {
             Some(length) if length > 0 && input[length] == b' ' => length,
             None if input.len() <= MAX_METHOD_BYTES => return Err(Refusal::Unfinished),
@@ -79,8 +74,7 @@ impl Head {
     ) -> Result<(), Refusal> {
         let field = field.ok_or(Refusal::NoHost)?;
         let mut host = field.value as usize..field.value_end as usize;
-        let mut name_length =
-            authority::host_length(&input[host.clone()]).ok_or(Refusal::BadHost)?;
+        let mut name_length = authority::host_length(&input[host.clone()]).ok_or(Refusal::BadHost)?;
         if let Some(range) = authority {
             host = range;
             name_length = authority::host_length(&input[host.clone()]).ok_or(Refusal::BadHost)?;
@@ -93,8 +87,7 @@ impl Head {
         self.host = host.into();
         self.host_name = if input[name.clone()].iter().any(u8::is_ascii_uppercase) {
             let start = self.bytes.len();
-            self.bytes
-                .extend(input[name].iter().map(u8::to_ascii_lowercase));
+            self.bytes.extend(input[name].iter().map(u8::to_ascii_lowercase));
             (start..self.bytes.len()).into()
         } else {
             name.into()
@@ -143,10 +136,7 @@ impl Head {
         if let Some(field) = field
             && request_id::sane_request_id(field.value_in(input))
         {
-            self.request_id = Span {
-                start: field.value,
-                end: field.value_end,
-            };
+            self.request_id = Span { start: field.value, end: field.value_end };
             self.flags |= Flag::CLIENT_REQUEST_ID;
             return;
         }
@@ -161,9 +151,7 @@ fn read_version(input: &[u8], space: usize) -> Result<usize, Refusal> {
     match rest.first_chunk::<11>() {
         Some(b" HTTP/1.1\r\n") => Ok(space + 11),
         None if b" HTTP/1.1\r\n".starts_with(rest) => Err(Refusal::Unfinished),
-        _ if rest.starts_with(b" HTTP/1.1\n") || rest.starts_with(b" HTTP/1.1\r") => {
-            Err(Refusal::BadLineEnd)
-        }
+        _ if rest.starts_with(b" HTTP/1.1\n") || rest.starts_with(b" HTTP/1.1\r") => Err(Refusal::BadLineEnd),
         _ => Err(Refusal::BadVersion),
     }
 }

@@ -1,0 +1,174 @@
+// `polygate explain METHOD URL`: which route a request takes, why the others do not, and what would run. The head is
+// read by the same native code as a real one, so that what is refused there is refused here.
+import { parseArgs } from 'node:util'
+import { ConfigErrors, findConfigFile, loadConfig } from '../config/load.ts'
+import type { Plan, RoutePlan } from '../config/plan.ts'
+import type { Explanation } from '../gateway/match/explain.ts'
+import { compileRouter } from '../gateway/match/router.ts'
+import { compileRedirect, compileTarget } from '../gateway/match/target.ts'
+import { native } from '../shared/native.ts'
+import { HeadInfo, headRefusals, methodNames } from '../shared/native-heads.ts'
+import { checkRoute } from './check.ts'
+
+export const usage = `usage: polygate explain METHOD URL [-H 'name: value']... [--config FILE] [--format text|json]
+
+Says which route a request takes, why the others do not, and what would run.
+
+  -H, --header LINE    a request header, may be repeated
+  -c, --config FILE    default: polygate.yaml, polygate.yml or polygate.json in the current folder
+      --format FORMAT  text (default) or json
+
+Exit status: 0 a route was found, or the answer is 404 or 405; 1 the configuration has errors; 2 usage.`
+
+interface Request {
+  readonly method: string
+  readonly host: string
+  readonly path: string
+  readonly query: string
+}
+
+interface Told {
+  readonly request: Request | null
+  /** Why the request would be refused before any route is asked. */
+  readonly refused: string | null
+  readonly explanation: Explanation | null
+  readonly runs: readonly string[]
+}
+
+export function main(args: string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      header: { type: 'string', short: 'H', multiple: true, default: [] },
+      config: { type: 'string', short: 'c' },
+      format: { type: 'string', default: 'text' },
+    },
+  })
+  const [method, text, ...more] = positionals
+  const url = text === undefined ? null : urlOf(text)
+  if (method === undefined || url === null || more.length > 0 || !['text', 'json'].includes(values.format)) {
+    process.stderr.write(`${usage}\n`)
+    return Promise.resolve(2)
+  }
+  return Promise.resolve(explain(method, url, values.header, values.config, values.format === 'json'))
+}
+
+/** `https://host/path`, or a path alone. The path is kept as it was typed: URL would normalise it. */
+function urlOf(text: string): { host: string; target: string } | null {
+  if (text.startsWith('/')) return { host: 'localhost', target: text }
+  const parts = /^https?:\/\/([^/?#]+)([^#]*)$/i.exec(text)
+  if (parts === null) return null
+  const [, host = '', rest = ''] = parts
+  return { host, target: rest.startsWith('/') ? rest : `/${rest}` }
+}
+
+function explain(
+  method: string,
+  url: { host: string; target: string },
+  lines: string[],
+  named: string | undefined,
+  json: boolean,
+): number {
+  try {
+    const { plan } = loadConfig(findConfigFile(named), process.env, checkRoute)
+    const told = tell(plan, method, url, lines)
+    process.stdout.write(json ? `${JSON.stringify({ ...told, routes: routesOf(plan, told) })}\n` : textOf(plan, told))
+    return 0
+  } catch (error) {
+    if (!(error instanceof ConfigErrors)) throw error
+    process.stderr.write(`${error.message}\n`)
+    return 1
+  }
+}
+
+function tell(plan: Plan, method: string, url: { host: string; target: string }, lines: readonly string[]): Told {
+  const { maxHeadBytes, maxHeaders } = plan.limits
+  const heads = new (native().RequestHeads)({ slots: 1, maxHeadBytes, maxHeaders })
+  const host = lines.some(line => /^host\s*:/i.test(line)) ? [] : [`host: ${url.host}`]
+  const head = [`${method} ${url.target} HTTP/1.1`, ...host, ...lines, '', ''].join('\r\n')
+  const refusal = heads.takeText(0, head)
+  if (refusal !== 0)
+    return { request: null, refused: headRefusals[refusal]?.detail ?? 'malformed', explanation: null, runs: [] }
+  const textAt = (offset: number, length: number): string => {
+    const from = heads.info[offset]!
+    return heads.slab.latin1Slice(from, from + heads.info[length]!)
+  }
+  const request: Request = {
+    method: methodNames[heads.info[HeadInfo.methodId]!] || textAt(HeadInfo.methodOffset, HeadInfo.methodLength),
+    host: textAt(HeadInfo.hostOffset, HeadInfo.hostLength),
+    path: textAt(HeadInfo.pathOffset, HeadInfo.pathLength),
+    query: textAt(HeadInfo.queryOffset, HeadInfo.queryLength),
+  }
+  const explanation = compileRouter(plan.routes).explain(request.method, request.host, request.path, name =>
+    heads.header(0, name),
+  )
+  const route = plan.routes[explanation.route]
+  return {
+    request,
+    refused: null,
+    explanation,
+    runs: route === undefined ? [] : runsOf(plan, route, request, explanation),
+  }
+}
+
+function runsOf(plan: Plan, route: RoutePlan, request: Request, { captures, preflight }: Explanation): string[] {
+  if (preflight) return ['the preflight is answered by cors, nothing goes upstream']
+  const values = captures.map(([, value]) => value)
+  const runs: string[] = []
+  if (route.cors !== null) runs.push(`cors for ${route.cors.origins.join(', ')}`)
+  if (route.maxBodyBytes > 0) runs.push(`body of at most ${route.maxBodyBytes} bytes`)
+  const { action } = route
+  switch (action.kind) {
+    case 'respond':
+      runs.push(`answers ${action.status} by itself`)
+      break
+    case 'redirect':
+      runs.push(`redirects ${action.status} to ${compileRedirect(route)!(request.path, values, request.query)}`)
+      break
+    case 'forward': {
+      const upstream = plan.upstreams[action.upstream]!
+      const path = compileTarget(route)?.(request.path, values) ?? request.path
+      const query = request.query === '' ? '' : `?${request.query}`
+      runs.push(
+        `forwards ${request.method} ${path}${query} to upstream ${upstream.name} (${upstream.endpoints.map(({ url }) => url).join(', ')})`,
+      )
+      for (const [name, value] of route.requestHeaders?.set ?? []) runs.push(`sets ${name}: ${value}`)
+      for (const [name, value] of route.requestHeaders?.append ?? []) runs.push(`appends ${name}: ${value}`)
+      for (const name of route.requestHeaders?.remove ?? []) runs.push(`removes ${name}`)
+    }
+  }
+  return runs
+}
+
+/** The explanation's routes with their names. */
+const routesOf = (plan: Plan, { explanation }: Told): unknown[] =>
+  (explanation?.routes ?? []).map(({ route, reason, detail }) => {
+    const { name, source } = plan.routes[route]!
+    return { name, source, reason, detail }
+  })
+
+function textOf(plan: Plan, { request, refused, explanation, runs }: Told): string {
+  if (request === null || explanation === null) return `refused with 400: ${refused}\n`
+  const lines = [
+    `request  ${request.method} host ${request.host || '(none)'} path ${request.path}${request.query === '' ? '' : ` query ${request.query}`}`,
+  ]
+  const chosen = plan.routes[explanation.route]
+  if (chosen === undefined)
+    lines.push(
+      explanation.allow === null
+        ? 'answer   404 no_route'
+        : `answer   405 method_not_allowed, Allow: ${explanation.allow}`,
+    )
+  else {
+    lines.push(`route    ${chosen.name} (${chosen.source})`)
+    for (const [name, value] of explanation.captures) lines.push(`         {${name}} = ${value}`)
+    for (const run of runs) lines.push(`runs     ${run}`)
+  }
+  for (const { route, reason, detail } of explanation.routes) {
+    if (reason === null) continue
+    const { name, source } = plan.routes[route]!
+    lines.push(`not      ${name} (${source}): ${detail === '' ? reason : detail}`)
+  }
+  return `${lines.join('\n')}\n`
+}

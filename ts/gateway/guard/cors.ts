@@ -1,0 +1,77 @@
+// Guard: cross-origin rules of a route (Fetch standard, "CORS protocol"). A preflight is answered here, 204 with or
+// without permission: the browser reads the headers, not the status. Other requests go on, and their answers get the
+// headers that the origin is allowed. Compiled per route when the plan is prepared.
+import type { CorsPlan, HeaderPair, Plan } from '../../config/plan.ts'
+import type { RequestHeads } from '../../shared/native-heads.ts'
+import { Verdict, type Exchange } from '../exchange.ts'
+
+/** What is said about one origin. */
+export interface Cors {
+  /** Headers of the answer to a preflight; `asked`: its Access-Control-Request-Headers. */
+  preflight(origin: string, asked: string): readonly HeaderPair[]
+  /** Lines of `\r\nname: value` for any other answer. */
+  answer(origin: string | undefined): string
+}
+
+export function compileCors(plan: CorsPlan): Cors {
+  const any = plan.origins.includes('*')
+  const exact = new Set(plan.origins)
+  // `https://*.example.com`: what stands before and behind the star.
+  const wild = plan.origins
+    .filter(origin => origin.includes('*') && origin !== '*')
+    .map(origin => origin.split('*') as [string, string])
+  const allows = (origin: string): boolean =>
+    any ||
+    exact.has(origin) ||
+    wild.some(
+      ([scheme, domain]) =>
+        origin.startsWith(scheme) && origin.endsWith(domain) && origin.length > scheme.length + domain.length,
+    )
+  const methods = plan.methods.join(', ')
+  const headers = plan.headers.join(', ')
+  const reflects = plan.headers.includes('*')
+  // The answer depends on who asks, unless everybody gets the same.
+  const vary = any ? '' : '\r\nvary: Origin'
+  let tail = ''
+  if (plan.credentials) tail += '\r\naccess-control-allow-credentials: true'
+  if (plan.exposeHeaders.length > 0) tail += `\r\naccess-control-expose-headers: ${plan.exposeHeaders.join(', ')}`
+
+  return {
+    preflight(origin, asked) {
+      const varies: HeaderPair = ['vary', 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers']
+      if (!allows(origin)) return [varies]
+      const list: HeaderPair[] = [varies, ['access-control-allow-origin', any ? '*' : origin]]
+      if (plan.credentials) list.push(['access-control-allow-credentials', 'true'])
+      list.push(['access-control-allow-methods', methods])
+      const allowed = reflects ? asked : headers
+      if (allowed !== '') list.push(['access-control-allow-headers', allowed])
+      list.push(['access-control-max-age', String(plan.maxAgeSeconds)])
+      return list
+    },
+    answer(origin) {
+      if (origin === undefined || !allows(origin)) return vary
+      return `${vary}\r\naccess-control-allow-origin: ${any ? '*' : origin}${tail}`
+    },
+  }
+}
+
+export type Guard = (exchange: Exchange) => Verdict
+
+/** By route id; null for routes without such rules, and in whole where no route has any. */
+export function corsGuards({ routes }: Plan, heads: RequestHeads): readonly (Guard | null)[] | null {
+  if (routes.every(route => route.cors === null)) return null
+  return routes.map(({ cors }) => (cors === null ? null : corsGuard(compileCors(cors), heads)))
+}
+
+function corsGuard(cors: Cors, heads: RequestHeads): Guard {
+  return exchange => {
+    const origin = heads.header(exchange.slot, 'origin')
+    if (exchange.preflight && origin !== undefined) {
+      const asked = heads.header(exchange.slot, 'access-control-request-headers') ?? ''
+      exchange.answer = { status: 204, headers: cors.preflight(origin, asked), body: '', close: false }
+      return Verdict.answer
+    }
+    exchange.extraHeaders += cors.answer(origin)
+    return Verdict.next
+  }
+}
