@@ -41,10 +41,9 @@ const slabBytes = 1024 * 1024
 const maxRows = 1024
 
 const log = createLog(`worker ${process.env['POLYGATE_WORKER'] ?? process.pid}`)
-const frontEnd = loadFrontEnd()
 
 /** What control prints in the ready line. */
-export const frontEndName = frontEnd.name
+export let frontEndName = ''
 
 interface Prepared {
   readonly running: RunningPlan
@@ -60,6 +59,10 @@ export function createGateway(): Gateway {
   const nativeExchanges = new addon.Exchanges(heads.id)
   const metrics = new WorkerMetrics(methodNames)
   const client = new addon.UpstreamClient({ slabBytes, maxRows, headerPrefix: '' }, onBatch)
+  // After the client: libuv runs what started first last, and what the front end hands over before the loop waits must
+  // still be sent in that turn.
+  const frontEnd = loadFrontEnd()
+  frontEndName = frontEnd.name
   const registry = new EndpointRegistry({ client, onChange: change => log.info('health', { ...change }) })
   const webSockets = new WebSockets()
   let accessLog: AccessLog | null = null

@@ -2,11 +2,12 @@
 // cannot be had refuses the plan; those that a plan no longer has stop listening when it takes over, while their open
 // connections are served to the end. A listener whose description is unchanged is kept as it is, so a reload does not
 // touch it. TLS: one app per listener, the first certificate for clients that name no known server, the others by SNI.
+import type * as UwsModule from 'uWebSockets.js'
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js'
 import type { ListenPlan } from '../../config/plan.ts'
 import type { Listener } from '../exchange.ts'
 
-type Uws = typeof import('uWebSockets.js')
+type Uws = typeof UwsModule
 
 export interface ListenerHandlers {
   request(response: HttpResponse, request: HttpRequest, listener: Listener): void

@@ -122,7 +122,7 @@ class CompiledRouter implements Router {
   #cut(withRest: boolean): string[] {
     const path = this.#path
     const values: string[] = []
-    for (let i = 0; i < this.#chosenSpans; i += 2) values.push(path.slice(this.#chosen[i]!, this.#chosen[i + 1]!))
+    for (let i = 0; i < this.#chosenSpans; i += 2) values.push(path.slice(this.#chosen[i], this.#chosen[i + 1]))
     if (withRest) values.push(path.slice(this.#chosenRest))
     return values
   }

@@ -104,6 +104,7 @@ export class Node extends Keyed {
   }
 
   add(segments: readonly (string | null)[], entry: Entry, texts: Texts): void {
+    // eslint-disable-next-line @typescript-eslint/no-this-alias -- Reason: the walk begins here and goes on in the children.
     let node: Node = this
     node.priority = Math.max(node.priority, entry.priority)
     for (const segment of segments) {
