@@ -10,6 +10,8 @@ const response = (text: string, method = 'GET', ended = false): Reading =>
 const post = (fields: string, body: string): string => `POST / HTTP/1.1\r\nHost: a\r\n${fields}\r\n${body}`
 
 test('requests with a fault', () => {
+  const { whole } = request(post('Transfer-Encoding: chunked\r\n', '0\r\nno colon\r\n\r\n'))
+  assert.equal(whole?.trailerFaults.length, 1)
   const faulty: Readonly<Record<string, string>> = {
     'no host': 'GET / HTTP/1.1\r\n\r\n',
     'two hosts': 'GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n',

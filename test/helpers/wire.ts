@@ -9,17 +9,25 @@ export interface WireMessage {
   readonly trailers: readonly (readonly [name: string, value: string])[]
   /** What a strict receiver objects to; empty for a well-formed message. */
   readonly faults: readonly string[]
+  /** The same of the trailers, apart: who drops them may do so unread. */
+  readonly trailerFaults: readonly string[]
   /** Bytes of the message, head and framing included. */
   readonly size: number
 }
 
-/** `partial`: what is known of an unfinished message (its head, when that has come). */
+/** `partial`: what is known of an unfinished message; `body`: it lacks nothing but (the rest of) its trailers. */
 export type Reading =
   | { readonly whole: WireMessage; readonly partial?: undefined }
   | {
       readonly whole?: undefined
-      readonly partial: { readonly startLine: string | null; readonly faults: readonly string[] }
+      readonly partial: Partially
     }
+
+interface Partially {
+  readonly startLine: string | null
+  readonly faults: readonly string[]
+  readonly body?: Buffer
+}
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const forbiddenInValue = /[\x00-\x08\x0a-\x1f\x7f]/
@@ -62,21 +70,23 @@ function readFraming(headers: readonly Field[], withoutLength: 'none' | 'until-c
 interface Chunks {
   readonly body: Buffer
   readonly trailers: readonly Field[]
-  readonly end: number
+  readonly trailerFaults: readonly string[]
+  /** null: the last chunk has come, but not the end of the trailers. */
+  readonly end: number | null
 }
 
-/** null: more bytes are needed. A fault ends the reading at the end of the bytes: what follows has no meaning. */
+/** null: more chunks are needed. A fault ends the reading at the end of the bytes: what follows has no meaning. */
 function readChunks(bytes: Buffer, start: number, faults: string[]): Chunks | null {
   const parts: Buffer[] = []
   const fail = (fault: string): Chunks => {
     faults.push(fault)
-    return { body: Buffer.concat(parts), trailers: [], end: bytes.length }
+    return { body: Buffer.concat(parts), trailers: [], trailerFaults: [], end: bytes.length }
   }
   for (let at = start; ;) {
     const lineEnd = bytes.indexOf('\r\n', at, 'latin1')
     const line = bytes.toString('latin1', at, lineEnd < 0 ? bytes.length : lineEnd)
     // What cannot become a size any more is a fault at once, without waiting for the end of its line.
-    if (!/^[0-9A-Fa-f]{0,16}(;[^\r\n\0]*)?\r?$/.test(line) || line.length > 8192) {
+    if (!/^[0-9A-Fa-f]{0,16}([ \t]*;[^\r\n\0]*)?\r?$/.test(line) || line.length > 8192) {
       return fail(`chunk size line ${JSON.stringify(line.slice(0, 40))}`)
     }
     if (lineEnd < 0) return null
@@ -84,7 +94,7 @@ function readChunks(bytes: Buffer, start: number, faults: string[]): Chunks | nu
     if (size === undefined || line.endsWith('\r')) return fail(`chunk size line ${JSON.stringify(line.slice(0, 40))}`)
     const length = Number.parseInt(size, 16)
     at = lineEnd + 2
-    if (length === 0) return readTrailers(bytes, at, parts, faults)
+    if (length === 0) return { body: Buffer.concat(parts), ...readTrailers(bytes, at) }
     if (bytes.length < at + length) return null
     const after = bytes.toString('latin1', at + length, at + length + 2)
     if (!'\r\n'.startsWith(after)) return fail('chunk without CRLF at its end')
@@ -94,12 +104,15 @@ function readChunks(bytes: Buffer, start: number, faults: string[]): Chunks | nu
   }
 }
 
-function readTrailers(bytes: Buffer, start: number, parts: readonly Buffer[], faults: string[]): Chunks | null {
+function readTrailers(bytes: Buffer, start: number): Omit<Chunks, 'body'> {
   const lines: string[] = []
   for (let at = start; ;) {
     const lineEnd = bytes.indexOf('\r\n', at, 'latin1')
-    if (lineEnd < 0) return null
-    if (lineEnd === at) return { body: Buffer.concat(parts), trailers: readFields(lines, faults), end: at + 2 }
+    if (lineEnd < 0) return { trailers: [], trailerFaults: [], end: null }
+    if (lineEnd === at) {
+      const trailerFaults: string[] = []
+      return { trailers: readFields(lines, trailerFaults), trailerFaults, end: at + 2 }
+    }
     lines.push(bytes.toString('latin1', at, lineEnd))
     at = lineEnd + 2
   }
@@ -122,8 +135,13 @@ function readHead(bytes: Buffer, start: number): Head | null {
 
 function readBodyOf(bytes: Buffer, start: number, head: Head, framing: Framing, ended: boolean): Reading {
   const { startLine, headers, faults } = head
-  const done = (body: Buffer, end: number, trailers: readonly Field[] = []): Reading => ({
-    whole: { startLine, headers, framing: framing.kind, body, trailers, faults, size: end - start },
+  const done = (
+    body: Buffer,
+    end: number,
+    trailers: readonly Field[] = [],
+    trailerFaults: readonly string[] = [],
+  ): Reading => ({
+    whole: { startLine, headers, framing: framing.kind, body, trailers, trailerFaults, faults, size: end - start },
   })
   const unfinished: Reading = { partial: { startLine, faults } }
   switch (framing.kind) {
@@ -135,7 +153,9 @@ function readBodyOf(bytes: Buffer, start: number, head: Head, framing: Framing, 
     }
     case 'chunked': {
       const chunks = readChunks(bytes, head.end, faults)
-      return chunks ? done(chunks.body, chunks.end, chunks.trailers) : unfinished
+      if (!chunks) return unfinished
+      if (chunks.end === null) return { partial: { startLine, faults, body: chunks.body } }
+      return done(chunks.body, chunks.end, chunks.trailers, chunks.trailerFaults)
     }
     case 'until-close':
       return ended ? done(bytes.subarray(head.end), bytes.length) : unfinished
@@ -173,6 +193,7 @@ export function readResponse(bytes: Buffer, start: number, method: string, ended
   return readBodyOf(bytes, start, head, bodiless ? { kind: 'none' } : framing, ended)
 }
 
-export const statusOf = (message: WireMessage): number => Number(message.startLine.slice(9, 12))
-export const methodOf = (message: WireMessage): string => message.startLine.slice(0, message.startLine.indexOf(' '))
-export const targetOf = (message: WireMessage): string => message.startLine.split(' ')[1] ?? ''
+export const statusOf = (message: Pick<WireMessage, 'startLine'>): number => Number(message.startLine.slice(9, 12))
+export const methodOf = (message: Pick<WireMessage, 'startLine'>): string =>
+  message.startLine.slice(0, message.startLine.indexOf(' '))
+export const targetOf = (message: Pick<WireMessage, 'startLine'>): string => message.startLine.split(' ')[1] ?? ''

@@ -44,7 +44,7 @@ export interface Handshake {
 export interface Answer {
   readonly status: number
   readonly headers: readonly HeaderPair[]
-  readonly body: string
+  readonly body: string | Uint8Array
   /** Close the client's connection afterwards. */
   readonly close: boolean
 }
@@ -147,8 +147,8 @@ export class Exchange {
   unsent: Uint8Array | null = null
   unsentOffset = 0
 
+  readonly #callbacks: ExchangeCallbacks
   readonly onAborted: () => void
-  readonly onBody: (chunk: ArrayBuffer, last: boolean) => void
   readonly onWritable: (offset: number) => boolean
   readonly onCorked: () => void
 
@@ -156,9 +156,20 @@ export class Exchange {
     this.slot = slot
     this.tag = slot
     this.onAborted = () => callbacks.aborted(this)
-    this.onBody = (chunk, last) => callbacks.body(this, chunk, last)
+    this.#callbacks = callbacks
     this.onWritable = offset => callbacks.writable(this, offset)
     this.onCorked = () => callbacks.corked(this)
+  }
+
+  /**
+   * The handler for this request's body. Not one per slot: the front end goes on calling it after an early answer, when
+   * the slot may already be another request's.
+   */
+  bodyHandler(): (chunk: ArrayBuffer, last: boolean) => void {
+    const { tag } = this
+    return (chunk, last) => {
+      if (this.tag === tag && this.phase !== Phase.free) this.#callbacks.body(this, chunk, last)
+    }
   }
 
   /** Refuses or fails the request with a code of the error table; `detail` goes to the client, so no addresses. */

@@ -81,7 +81,13 @@ export function createGateway(): Gateway {
       if (exchange.status === 0) exchange.status = clientGone
       finish(exchange)
     },
-    body: (exchange, chunk, last) => exchange.running.pipeline.body(exchange, chunk, last),
+    body: (exchange, chunk, last) => {
+      try {
+        exchange.running.pipeline.body(exchange, chunk, last)
+      } catch (error) {
+        broken(exchange, error)
+      }
+    },
     writable: (exchange, offset) => respond.writable(exchange, offset),
     corked: exchange => respond.corked(exchange),
   })

@@ -84,9 +84,10 @@ impl Chunked {
             (State::Size, b';') if self.digits > 0 => self.line_byte(State::Extension, MAX_LINE_BYTES),
             (State::Size, b' ' | b'\t') if self.digits > 0 => self.line_byte(State::BeforeExtension, MAX_LINE_BYTES),
             (State::BeforeExtension, b' ' | b'\t') => self.line_byte(State::BeforeExtension, MAX_LINE_BYTES),
-            (State::BeforeExtension, b';') => self.line_byte(State::Extension, MAX_LINE_BYTES),
             (State::Extension, b'\r') => Some(State::SizeLf),
-            (State::Extension, b'\t' | 0x20..=0x7e | 0x80..) => self.line_byte(State::Extension, MAX_LINE_BYTES),
+            (State::BeforeExtension, b';') | (State::Extension, b'\t' | 0x20..=0x7e | 0x80..) => {
+                self.line_byte(State::Extension, MAX_LINE_BYTES)
+            }
             (State::SizeLf, b'\n') => {
                 self.line = 0;
                 self.digits = 0;
@@ -130,14 +131,14 @@ mod tests {
 
     /// Decodes with a cut at `cut`; the body, whether it ended, and how many bytes were left over.
     fn run(input: &[u8], cut: usize) -> Result<(Vec<u8>, bool, usize), Reason> {
-        let mut decoder = Chunked::new();
+        let mut chunks = Chunked::new();
         let mut body = Vec::new();
         let mut used = 0;
         let mut done = false;
         for part in [&input[..cut], &input[cut..]] {
             let mut buffer = part.to_vec();
             let length = buffer.len();
-            let decoded = decoder.decode(&mut buffer, 0, length)?;
+            let decoded = chunks.decode(&mut buffer, 0, length)?;
             body.extend_from_slice(&buffer[decoded.start..decoded.start + decoded.length]);
             used += decoded.consumed;
             done = decoded.done;

@@ -202,10 +202,10 @@ impl Client {
 
     /// Frees the id of a removed endpoint that has nothing left.
     pub(crate) fn free_if_removed(&mut self, id: u32) {
-        if let Some(slot) = self.endpoints.get_mut(id as usize) {
-            if slot.as_ref().is_some_and(|e| e.removed && e.connections == 0 && e.in_flight == 0) {
-                *slot = None;
-            }
+        if let Some(slot) = self.endpoints.get_mut(id as usize)
+            && slot.as_ref().is_some_and(|e| e.removed && e.connections == 0 && e.in_flight == 0)
+        {
+            *slot = None;
         }
     }
 }

@@ -48,6 +48,8 @@ pub(crate) enum Stage {
     Active,
 }
 
+// Reason: each is one independent fact of the request.
+#[allow(clippy::struct_excessive_bools)]
 pub(crate) struct Exchange {
     pub generation: u16,
     pub stage: Stage,

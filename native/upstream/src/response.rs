@@ -234,8 +234,8 @@ impl Response {
                 }
                 (at, take, take)
             }
-            Phase::Chunked(decoder) => {
-                let decoded = decoder.decode(region, at, filled)?;
+            Phase::Chunked(chunks) => {
+                let decoded = chunks.decode(region, at, filled)?;
                 if decoded.done {
                     self.phase = Phase::Complete;
                 }
@@ -256,6 +256,8 @@ impl Response {
 
 /// Fields that bear on framing and the connection, and so are not passed on.
 #[derive(Debug, Default)]
+// Reason: each is one independent fact of the head.
+#[allow(clippy::struct_excessive_bools)]
 struct Fields {
     length: Option<u64>,
     chunked: bool,

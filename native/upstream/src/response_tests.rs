@@ -1,11 +1,16 @@
 //! Pins: what is a response and what is not (RFC 9112), and that it does not depend on where the bytes are cut.
 
+// Reason: in a test, what was expected and did not come is the failure.
+#![allow(clippy::expect_used)]
+
 use super::*;
 
 const PREFIX: &[u8] = b"\r\nvia: 1.1 polygate";
 
 /// Everything that came of some bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+// Reason: each is compared by itself.
+#[allow(clippy::struct_excessive_bools)]
 struct Outcome {
     status: u16,
     lines: String,

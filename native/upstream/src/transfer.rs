@@ -88,7 +88,7 @@ impl Client {
         let (Some(tls), Some(socket)) = (&mut connection.tls, &connection.socket) else { return };
         let mut result = tls.send(socket, &[]).map(|_| ());
         // No plain text can come before the handshake is over, except into this.
-        let mut early = [0; RECORD_ROOM + 8 * 1024];
+        let mut early = vec![0; RECORD_ROOM + 8 * 1024];
         let mut received = Received::default();
         if result.is_ok() && connection.interest.is_some_and(|interest| interest.read) {
             match tls.recv(socket, &mut self.cipher, &mut early) {
@@ -134,7 +134,7 @@ impl Client {
         let connection = &mut self.connections[slot as usize];
         let id = connection.endpoint;
         if let (Some(tls), Some(socket)) = (&mut connection.tls, &connection.socket) {
-            let mut plain = [0; RECORD_ROOM + 8 * 1024];
+            let mut plain = vec![0; RECORD_ROOM + 8 * 1024];
             if let Ok(received) = tls.recv(socket, &mut self.cipher, &mut plain) {
                 let received = received.unwrap_or_default();
                 if received.length == 0 && !received.closed && tls.send(socket, &[]).is_ok_and(|sent| !sent.blocked) {

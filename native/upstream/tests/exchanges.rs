@@ -1,5 +1,8 @@
 //! Pins: one request and its response over real sockets; what goes out, what comes back, what a broken peer leads to.
 
+// Reason: in a test, what was expected and did not come is the failure.
+#![allow(clippy::expect_used)]
+
 mod support;
 
 use std::sync::mpsc::channel;
@@ -46,7 +49,8 @@ fn nothing_is_sent_before_the_flush_and_nothing_of_what_was_cancelled() {
     let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
     driver.get(1, id, 0);
     driver.finish(1);
-    let cancelled = driver.client.submit(2, id, 0, Framing::None, b"GET /cancelled HTTP/1.1\r\n\r\n").expect("a ticket");
+    let cancelled =
+        driver.client.submit(2, id, 0, Framing::None, b"GET /cancelled HTTP/1.1\r\n\r\n").expect("a ticket");
     driver.client.cancel(cancelled);
     driver.client.cancel(cancelled);
     driver.client.submit(3, id, 0, Framing::None, b"GET /third HTTP/1.1\r\n\r\n").expect("a ticket");
@@ -80,8 +84,9 @@ fn a_sent_request_that_is_cancelled_closes_its_connection_without_a_row() {
 
 #[test]
 fn a_chunked_response_comes_decoded() {
-    let (mut driver, id) =
-        one_answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;x=y\r\n world\r\n0\r\nT: r\r\n\r\n");
+    let (mut driver, id) = one_answer(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;x=y\r\n world\r\n0\r\nT: r\r\n\r\n",
+    );
     for tag in 1..4 {
         driver.get(tag, id, 0);
         let seen = driver.finish(tag);
@@ -176,7 +181,8 @@ fn a_reset_is_told_apart_from_a_close() {
 #[test]
 fn nobody_listening_is_refused() {
     let mut driver = Driver::new();
-    let address = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let address =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
     let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
     driver.get(1, id, 0);
     assert_eq!(driver.fails(1), (Reason::Refused, attempt::NOTHING_SENT | attempt::NOTHING_RECEIVED));
@@ -309,7 +315,10 @@ fn a_peer_that_dies_while_paused_is_noticed_on_resume_and_costs_no_spinning() {
         tell.lock().expect("lock").send(()).expect("told");
     });
     let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
-    let ticket = driver.client.submit(1, id, 0, Framing::Chunked, b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n").expect("a ticket");
+    let ticket = driver
+        .client
+        .submit(1, id, 0, Framing::Chunked, b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .expect("a ticket");
     driver.run_until(|driver| !driver.seen.is_empty());
     driver.client.pause(ticket);
     driver.client.write(ticket, b"x", false);

@@ -20,7 +20,7 @@ const cases = readdirSync(folder)
 
 const recordingConfig = (upstreamUrl: string): string => `
 upstreams: { recorder: { peers: [ { url: "${upstreamUrl}" } ] } }
-routes: [ { name: everything, match: { path: "/*" }, upstream: recorder } ]
+routes: [ { name: everything, match: { path: "/*" }, upstream: recorder, webSocket: false } ]
 `
 
 describe('raw bytes', () => {

@@ -58,7 +58,7 @@ export function acceptStage({ limits, heads, exchanges, active }: AcceptOptions)
       exchange.bodyDone = false
       exchange.contentLength = (info[HeadInfo.lengthLow]! >>> 0) + (info[HeadInfo.lengthHigh]! >>> 0) * 0x1_0000_0000
       // The front end wants this before the handler returns, or the body is thrown away.
-      exchange.response.onData(exchange.onBody)
+      exchange.response.onData(exchange.bodyHandler())
     }
     if (maxConcurrentRequests > 0 && active() > maxConcurrentRequests) {
       return exchange.refuse('overloaded', 'too many requests are in flight', [['retry-after', '1']])

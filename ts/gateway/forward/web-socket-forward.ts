@@ -68,13 +68,13 @@ export function webSocketForward({
           relay.upgrade(exchange.response, handshake, exchange.requestId)
           finish(exchange)
         },
-        declined: status => {
+        declined: (status, headers, body) => {
           if (!stillOpen()) return
           exchange.endSocket = null
           if (status > 0) {
             upstream.responded(index, submittedAtMs, status, performance.now())
             upstream.finished(index, status)
-            exchange.answer = { status, headers: [], body: '', close: false }
+            exchange.answer = { status, headers, body, close: false }
           } else {
             const failure = {
               reason: ErrorReason.refused,

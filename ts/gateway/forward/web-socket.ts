@@ -5,6 +5,7 @@
 // pause the client (the front end has no way to), so what waits for it is bounded and the pair is closed past that.
 import type { HttpRequest, HttpResponse, TemplatedApp, WebSocket as ClientSocket } from 'uWebSockets.js'
 import { WebSocket as UpstreamSocket } from 'ws'
+import type { HeaderPair } from '../../config/plan.ts'
 import type { Handshake } from '../exchange.ts'
 
 /** A message larger than this closes its connection with 1009. */
@@ -28,7 +29,24 @@ export interface ConnectHandlers {
   /** The upstream said 101: upgrade the client by calling `relay.upgrade`. */
   accepted(): void
   /** The upstream answered with another status, or could not be reached (status 0). */
-  declined(status: number, reason: string): void
+  declined(status: number, headers: readonly HeaderPair[], body: Uint8Array): void
+}
+
+/** An upstream's answer other than 101 is passed on up to this length. */
+const maxDeclinedBytes = 64 * 1024
+const nothing = new Uint8Array(0)
+/** Of the connection, or written by the front end. */
+const ownHeaders = new Set(
+  'connection keep-alive proxy-connection te trailer transfer-encoding upgrade content-length date'.split(' '),
+)
+
+/** `raw`: name, value, name, value, ... */
+function declinedHeaders(raw: readonly string[]): HeaderPair[] {
+  const pairs: HeaderPair[] = []
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    if (!ownHeaders.has(raw[i]!.toLowerCase())) pairs.push([raw[i]!, raw[i + 1]!])
+  }
+  return pairs
 }
 
 /** One client's and one upstream's WebSocket, joined. */
@@ -59,15 +77,23 @@ export class Relay {
     })
     this.upstream.on('unexpected-response', (_request, response) => {
       settled = true
-      response.resume()
-      this.abandon()
-      handlers.declined(response.statusCode ?? 0, 'the upstream declined the upgrade')
+      const chunks: Buffer[] = []
+      let bytes = 0
+      response.on('data', (chunk: Buffer) => {
+        bytes += chunk.length
+        if (bytes <= maxDeclinedBytes) chunks.push(chunk)
+        else response.destroy()
+      })
+      response.on('close', () => {
+        this.abandon()
+        handlers.declined(response.statusCode ?? 502, declinedHeaders(response.rawHeaders), Buffer.concat(chunks))
+      })
     })
-    this.upstream.on('error', error => {
+    this.upstream.on('error', () => {
       if (settled) return
       settled = true
       this.abandon()
-      handlers.declined(0, error.message)
+      handlers.declined(0, [], nothing)
     })
     this.upstream.on('message', (message: Buffer, binary) => this.#toClient(message, binary))
     this.upstream.on('ping', payload => this.client?.ping(payload))

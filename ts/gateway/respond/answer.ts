@@ -36,10 +36,11 @@ export function writeAnswer(exchange: Exchange, closing: boolean): void {
     response.writeHeader('content-type', 'application/problem+json')
   }
   if (isBodiless(answer.status)) {
-    response.endWithoutBody(undefined, close)
+    // A close after no length would send one of 2^63 (see accept/front-end.ts); the header above says it instead.
+    response.endWithoutBody()
     return
   }
-  const bytes = Buffer.byteLength(body)
+  const bytes = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength
   if (exchange.method === 'HEAD') {
     response.endWithoutBody(bytes, close)
     return

@@ -67,17 +67,18 @@ export function createRespond({ client, finish, closing }: RespondOptions): Resp
 
   function corked(exchange: Exchange): void {
     if (kind === 0) {
-      writeAnswer(exchange, closing())
+      writeAnswer(exchange, exchange.lastOnConnection || closing())
       return
     }
     if ((kind & RowKind.head) !== 0) writeHead(exchange)
     const bodyLength = rows[at + Row.bodyLength]!
     if ((kind & RowKind.bodiless) !== 0) {
       const known = (kind & RowKind.length) !== 0
-      exchange.response.endWithoutBody(known ? lengthAt(at) : undefined, closing())
+      if (known) exchange.response.endWithoutBody(lengthAt(at), closing())
+      else exchange.response.endWithoutBody()
     } else if ((kind & (RowKind.head | RowKind.end)) === (RowKind.head | RowKind.end)) {
       exchange.responseBytes = bodyLength
-      exchange.response.end(bodyOf(bodyLength), closing())
+      exchange.response.end(bodyOf(bodyLength), exchange.lastOnConnection || closing())
     } else {
       if ((kind & RowKind.head) !== 0) {
         exchange.total = (kind & RowKind.length) !== 0 ? lengthAt(at) : -1
@@ -146,7 +147,7 @@ export function createRespond({ client, finish, closing }: RespondOptions): Resp
       const from = rows[at + Row.bodyOffset]!
       if (!response.write(slab.subarray(from, from + length)) && !exchange.upstreamDone) pauseUpstream(exchange)
     }
-    if (exchange.upstreamDone) response.end(undefined, closing())
+    if (exchange.upstreamDone) response.end(undefined, exchange.lastOnConnection || closing())
   }
 
   function writable(exchange: Exchange, offset: number): boolean {

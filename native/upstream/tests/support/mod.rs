@@ -1,6 +1,8 @@
 //! A loop around the client, and peers: threads that accept real connections and play a script on them.
 // Reason: each test binary uses a part of this.
 #![allow(dead_code)]
+// Reason: threads of tests have the stack for their buffers; what was expected and did not come is the failure.
+#![allow(clippy::large_stack_arrays, clippy::expect_used)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -108,7 +110,9 @@ impl Driver {
 
     /// Runs until `tag` has ended or failed; all its rows in one.
     pub fn finish(&mut self, tag: i32) -> Seen {
-        self.run_until(|driver| driver.seen.iter().any(|seen| seen.tag == tag && seen.kind & (kind::END | kind::ERROR) != 0));
+        self.run_until(|driver| {
+            driver.seen.iter().any(|seen| seen.tag == tag && seen.kind & (kind::END | kind::ERROR) != 0)
+        });
         let mut whole = Seen { tag, ..Seen::default() };
         for seen in self.seen.iter().filter(|seen| seen.tag == tag) {
             assert_eq!(whole.kind & (kind::END | kind::ERROR), 0, "a row after the last");
