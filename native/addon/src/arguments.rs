@@ -87,10 +87,8 @@ impl<const N: usize> Arguments<N> {
     pub fn integer_at(&self, index: usize) -> Result<i32> {
         let mut number = 0;
         // SAFETY: as in `read`; the value belongs to this call.
-        checked(
-            unsafe { sys::napi_get_value_int32(self.env, self.values[index], &raw mut number) },
-            "a number was expected",
-        )?;
+        let status = unsafe { sys::napi_get_value_int32(self.env, self.values[index], &raw mut number) };
+        checked(status, "a number was expected")?;
         Ok(number)
     }
 

@@ -70,6 +70,21 @@ pub struct EndpointOptions {
     pub pool_idle_ms: u32,
 }
 
+/// An endpoint's figures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Requests that have a ticket.
+    pub in_flight: usize,
+    /// Those of them that wait for a connection.
+    pub waiting: usize,
+    /// Connections without a request.
+    pub idle: usize,
+    /// All connections, those being made included.
+    pub connections: usize,
+    /// Connections begun since the endpoint was added.
+    pub connects: u64,
+}
+
 pub(crate) struct Endpoint {
     pub address: Address,
     pub tls: Option<Arc<TlsEndpoint>>,

@@ -18,6 +18,7 @@ mod dispatch;
 mod endpoint;
 mod exchange;
 mod expiry;
+mod failing;
 mod reactor;
 mod response;
 pub mod row;
@@ -26,8 +27,8 @@ mod tls;
 mod transfer;
 mod wheel;
 
-pub use client::{Client, Stats};
-pub use endpoint::{Address, EndpointOptions, TlsOptions};
+pub use client::Client;
+pub use endpoint::{Address, EndpointOptions, Stats, TlsOptions};
 pub use exchange::Framing;
 pub use reactor::{Epoll, Event, Interest, Reactor};
 pub use response::MAX_HEAD_BYTES;

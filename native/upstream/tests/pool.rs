@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
@@ -334,7 +335,6 @@ fn a_response_head_must_come_and_end_in_time() {
             if then.is_empty() {
                 return link.closed();
             }
-            use std::io::Write;
             for _ in 0..80 {
                 if link.stream.write_all(then).is_err() {
                     return;
@@ -398,7 +398,6 @@ fn an_upload_is_alive_while_it_moves_and_its_response_is_waited_for_afterwards()
     }
     driver.client.write(ticket, b"", true);
     assert_eq!(driver.finish(1).body, b"hello");
-    let mut brief = brief;
     brief.idle_timeout_ms = 100;
     let id = driver.client.add_endpoint(&brief).expect("an endpoint");
     driver

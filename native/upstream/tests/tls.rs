@@ -1,7 +1,7 @@
 //! Pins: TLS to real rustls servers: whom the client believes, what it says when it does not, and that bytes pass whole.
 
-// Reason: in a test, what was expected and did not come is the failure.
-#![allow(clippy::expect_used)]
+// Reason: in a test, what was expected and did not come is the failure, and its threads have the stack for buffers.
+#![allow(clippy::expect_used, clippy::large_stack_arrays)]
 
 mod support;
 
@@ -66,7 +66,7 @@ impl Drop for Authority {
 }
 
 /// Answers each request with a body as large as the request's path says: `GET /1000 `. `/cut` breaks off.
-fn serve(identity: (rcgen::Certificate, KeyPair), clients: Option<Arc<RootCertStore>>) -> SocketAddr {
+fn serve(identity: &(rcgen::Certificate, KeyPair), clients: Option<Arc<RootCertStore>>) -> SocketAddr {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder =
         ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().expect("versions");
@@ -144,7 +144,7 @@ fn get(driver: &mut Driver, tag: i32, id: u32, path: &str) {
 #[test]
 fn bytes_pass_whole_over_kept_connections() {
     let authority = Authority::new("whole");
-    let address = serve(authority.issue("localhost", false), None);
+    let address = serve(&authority.issue("localhost", false), None);
     let mut driver = Driver::with_room(256 * 1024, 8);
     let id = driver.client.add_endpoint(&tls(address, "localhost", &authority)).expect("an endpoint");
     for (tag, size) in [(1, 5), (2, 65_536), (3, 5_000_000), (4, 0), (5, 17_000)] {
@@ -169,7 +169,7 @@ fn bytes_pass_whole_over_kept_connections() {
 fn a_large_upload_passes_under_back_pressure() {
     const SIZE: usize = 8 << 20;
     let authority = Authority::new("upload");
-    let address = serve(authority.issue("localhost", false), None);
+    let address = serve(&authority.issue("localhost", false), None);
     let mut driver = Driver::new();
     let id = driver.client.add_endpoint(&tls(address, "localhost", &authority)).expect("an endpoint");
     let head = format!("POST /7 HTTP/1.1\r\nContent-Length: {SIZE}\r\n\r\n");
@@ -189,9 +189,9 @@ fn a_large_upload_passes_under_back_pressure() {
 fn a_certificate_of_another_name_authority_or_time_is_refused() {
     let authority = Authority::new("right");
     let other = Authority::new("other");
-    let good = serve(authority.issue("localhost", false), None);
-    let expired = serve(authority.issue("expired.test", true), None);
-    let address = serve(authority.issue("127.0.0.1", false), None);
+    let good = serve(&authority.issue("localhost", false), None);
+    let expired = serve(&authority.issue("expired.test", true), None);
+    let address = serve(&authority.issue("127.0.0.1", false), None);
     let mut driver = Driver::new();
     let mut blind = tls(expired, "whatever.test", &authority);
     if let Some(tls) = &mut blind.tls {
@@ -225,7 +225,7 @@ fn a_certificate_of_another_name_authority_or_time_is_refused() {
 #[test]
 fn a_client_certificate_is_shown_when_there_is_one() {
     let authority = Authority::new("mutual");
-    let address = serve(authority.issue("localhost", false), Some(authority.store()));
+    let address = serve(&authority.issue("localhost", false), Some(authority.store()));
     drop(authority.issue("client", false));
     let mut driver = Driver::new();
     let bare = driver.client.add_endpoint(&tls(address, "localhost", &authority)).expect("an endpoint");
@@ -244,7 +244,7 @@ fn a_client_certificate_is_shown_when_there_is_one() {
 #[test]
 fn an_end_that_tls_did_not_announce_is_a_cut() {
     let authority = Authority::new("cut");
-    let address = serve(authority.issue("localhost", false), None);
+    let address = serve(&authority.issue("localhost", false), None);
     let mut driver = Driver::new();
     let id = driver.client.add_endpoint(&tls(address, "localhost", &authority)).expect("an endpoint");
     get(&mut driver, 1, id, "/end");
@@ -271,7 +271,7 @@ fn files_that_are_wrong_are_named() {
     assert!(
         wrong(&|tls| {
             tls.certificate = Some(authority.ca());
-            tls.key = Some("/nowhere/key".into())
+            tls.key = Some("/nowhere/key".into());
         })
         .contains("/nowhere/key")
     );

@@ -12,7 +12,7 @@ import { methodOf, readRequest, targetOf, type WireMessage } from '../../helpers
 import { mutate, seededRandom } from './mutate.ts'
 import { send, type RawCase, type Target } from './replay.ts'
 
-const runs = Number(process.env['POLYGATE_FUZZ_RUNS'] ?? 1500)
+const runs = Number(process.env['POLYGATE_FUZZ_RUNS'] ?? 5000)
 const seed = Number(process.env['POLYGATE_FUZZ_SEED'] ?? randomInt(2 ** 31))
 
 const folder = join(import.meta.dirname, 'cases')

@@ -49,10 +49,15 @@ function declinedHeaders(raw: readonly string[]): HeaderPair[] {
   return pairs
 }
 
+/** What the front end keeps with a client's socket: it copies the properties of what it is given. */
+interface Joined {
+  readonly relay: Relay
+}
+
 /** One client's and one upstream's WebSocket, joined. */
 export class Relay {
   readonly upstream: UpstreamSocket
-  client: ClientSocket<Relay> | null = null
+  client: ClientSocket<Joined> | null = null
   /** Messages that came before the client was upgraded. */
   #early: { message: Buffer; binary: boolean }[] = []
   #over = false
@@ -104,11 +109,11 @@ export class Relay {
     response.cork(() => {
       response.writeStatus('101 Switching Protocols')
       response.writeHeader('x-request-id', requestId)
-      response.upgrade<Relay>(this, handshake.key, this.upstream.protocol, '', handshake.context)
+      response.upgrade<Joined>({ relay: this }, handshake.key, this.upstream.protocol, '', handshake.context)
     })
   }
 
-  opened(client: ClientSocket<Relay>): void {
+  opened(client: ClientSocket<Joined>): void {
     this.client = client
     for (const { message, binary } of this.#early) this.#toClient(message, binary)
     this.#early = []
@@ -191,7 +196,7 @@ export class WebSockets {
     app: TemplatedApp,
     upgrade: (response: HttpResponse, request: HttpRequest, handshake: Handshake) => void,
   ): void {
-    app.ws<Relay>('/*', {
+    app.ws<Joined>('/*', {
       maxPayloadLength: maxMessageBytes,
       maxBackpressure: 0,
       closeOnBackpressureLimit: false,
@@ -204,18 +209,18 @@ export class WebSockets {
           context,
         })
       },
-      open: socket => socket.getUserData().opened(socket),
-      message: (socket, message, binary) => socket.getUserData().toUpstream(message, binary),
-      drain: socket => socket.getUserData().clientDrained(),
+      open: socket => socket.getUserData().relay.opened(socket),
+      message: (socket, message, binary) => socket.getUserData().relay.toUpstream(message, binary),
+      drain: socket => socket.getUserData().relay.clientDrained(),
       ping: (socket, payload) => {
-        const { upstream } = socket.getUserData()
+        const { upstream } = socket.getUserData().relay
         if (upstream.readyState === UpstreamSocket.OPEN) upstream.ping(Buffer.from(payload.slice(0)))
       },
       pong: (socket, payload) => {
-        const { upstream } = socket.getUserData()
+        const { upstream } = socket.getUserData().relay
         if (upstream.readyState === UpstreamSocket.OPEN) upstream.pong(Buffer.from(payload.slice(0)))
       },
-      close: (socket, code, reason) => socket.getUserData().clientClosed(code, reason),
+      close: (socket, code, reason) => socket.getUserData().relay.clientClosed(code, reason),
     })
   }
 }

@@ -1,9 +1,11 @@
-// The one form in which paths are compared. `normalisePath` gives for a request's path what native/head gives (explain
-// uses it, requests do not); `normaliseLiteral` brings a configured path into the same form, so that `/café`,
-// `/caf%c3%a9` and `/caf%C3%A9` are one path (RFC 3986 section 6.2.2). Never decodes a reserved character.
+// Brings a configured path into the one form in which paths are compared, that of native/head for requests, so that
+// `/café`, `/caf%c3%a9` and `/caf%C3%A9` are one path (RFC 3986 section 6.2.2). Never decodes a reserved character.
+// Works at load.
 
 const unreserved = /[A-Za-z0-9._~-]/
-const pathCharacter = /[A-Za-z0-9._~!$&'()*+,;=:@/-]/
+/** What native/head lets through as it is: wider than the RFC, without the backslash that some servers take for `/`. */
+const pathCharacter = /[\x21-\x7e]/
+const encodedCharacter = /[#?\\]/
 
 /** Percent-encodes what may not stand in a path, writes escapes in upper case, decodes escaped unreserved characters.
  *  Null where a `%` is not followed by two hexadecimal digits. */
@@ -13,7 +15,7 @@ export function normaliseLiteral(text: string): string | null {
     const character = String.fromCodePoint(text.codePointAt(i)!)
     i += character.length
     if (character !== '%') {
-      out += pathCharacter.test(character) ? character : percentEncode(character)
+      out += pathCharacter.test(character) && !encodedCharacter.test(character) ? character : percentEncode(character)
       continue
     }
     const digits = text.slice(i, i + 2)

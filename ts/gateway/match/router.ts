@@ -152,6 +152,7 @@ class CompiledRouter implements Router {
     this.#bestPriority = -1
     this.#methodMissed = false
     this.#stopped = false
+    this.#spansUsed = 0
     if (host !== '') {
       const group = this.#hosts.size === 0 ? undefined : this.#hosts.get(host)
       if (group !== undefined) this.#searchGroup(group)

@@ -17,10 +17,7 @@ export class Keyed {
 
   /** Whether the key is `text.slice(start, end)`. */
   is(text: string, start: number, end: number): boolean {
-    const { key } = this
-    if (key.length !== end - start) return false
-    for (let i = 0; i < key.length; i++) if (key.charCodeAt(i) !== text.charCodeAt(start + i)) return false
-    return true
+    return this.key.length === end - start && text.startsWith(this.key, start)
   }
 }
 

@@ -15,11 +15,11 @@ import { statusLine } from './status-lines.ts'
 const shortBodyBytes = 2048
 
 export interface Respond {
-  answer(exchange: Exchange): void
-  relay(exchange: Exchange, kind: number, row: number): void
+  readonly answer: (exchange: Exchange) => void
+  readonly relay: (exchange: Exchange, kind: number, row: number) => void
   /** Called inside `response.cork`. */
-  corked(exchange: Exchange): void
-  writable(exchange: Exchange, offset: number): boolean
+  readonly corked: (exchange: Exchange) => void
+  readonly writable: (exchange: Exchange, offset: number) => boolean
 }
 
 export interface RespondOptions {
