@@ -46,7 +46,10 @@ export async function memorySuite(json: string | null): Promise<void> {
       res.writeHead(200, { 'content-length': bodyBytes })
       void sendBody(res)
     } else {
-      void readSlowly(req).then(total => res.end(String(total)))
+      readSlowly(req).then(
+        total => res.end(String(total)),
+        (error: Error) => res.destroy(error),
+      )
     }
   }).listen(0, '127.0.0.1')
   await new Promise(resolve => upstream.once('listening', resolve))
