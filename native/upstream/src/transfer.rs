@@ -46,15 +46,16 @@ impl Client {
         true
     }
 
-    fn has_room(&self, index: u32, batch: &mut Batch) -> bool {
+    /// What a read for the exchange needs of the slab.
+    fn room(&self, index: u32) -> usize {
         let exchange = &self.exchanges[index as usize];
-        let least = if self.connections[exchange.connection as usize].tls.is_some() {
-            LEAST_ROOM + RECORD_ROOM
-        } else {
-            LEAST_ROOM
-        };
+        let tls = self.connections[exchange.connection as usize].tls.is_some();
+        exchange.response.reserve(&self.prefix) + LEAST_ROOM + if tls { RECORD_ROOM } else { 0 }
+    }
+
+    fn has_room(&self, index: u32, batch: &mut Batch) -> bool {
         // An empty batch has all the room there ever is.
-        batch.count() == 0 || batch.free().len() >= exchange.response.reserve(&self.prefix) + least
+        batch.count() == 0 || batch.free().len() >= self.room(index)
     }
 
     /// The connection attempt is over, one way or the other.
@@ -222,6 +223,7 @@ impl Client {
     }
 
     fn readable(&mut self, index: u32, hangup: bool, batch: &mut Batch) {
+        let room = self.room(index);
         let exchange = &mut self.exchanges[index as usize];
         let slot = exchange.connection;
         let connection = &mut self.connections[slot as usize];
@@ -234,11 +236,11 @@ impl Client {
             // It spoke, or closed, before it was asked: what it says belongs to no request of ours.
             return self.replay(index);
         }
-        let region = batch.free();
-        if region.len() <= exchange.response.reserve(&self.prefix) + RECORD_ROOM {
-            // Only an empty slab comes this far: it is too small for such a head.
+        if batch.free().len() < room {
+            // Only an empty batch comes this far: the slab is too small for such a head.
             return self.fail(index, Reason::HeadTooLarge);
         }
+        let region = batch.free();
         let at = exchange.response.prepare(region, &self.prefix);
         let limit = region.len().min(at + MOST_READ);
         let Some(socket) = &connection.socket else { return };

@@ -257,6 +257,33 @@ fn a_body_larger_than_the_slab_comes_in_batches_and_whole() {
 }
 
 #[test]
+fn many_bodies_share_a_slab_that_is_too_small_for_them() {
+    let mut driver = Driver::with_room(256 * 1024, 256);
+    let address = peer(|mut link| {
+        let mut sizes = (1_000..).step_by(7_001).map(|size| size % 150_000);
+        while link.head().is_some() {
+            let size = sizes.next().expect("endless");
+            link.say(format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n").as_bytes());
+            link.say(&vec![b'x'; size]);
+        }
+    });
+    let mut many = options(address);
+    many.max_connections = 40;
+    let id = driver.client.add_endpoint(&many).expect("an endpoint");
+    for round in 0..20 {
+        for tag in 0..40 {
+            driver.get(round * 40 + tag, id, 0);
+        }
+        for tag in 0..40 {
+            let seen = driver.finish(round * 40 + tag);
+            assert!(seen.has(kind::END), "{:?}", support::reason(seen.reason));
+            assert_eq!(seen.body.len(), seen.length as usize);
+        }
+    }
+    assert!(driver.largest > 3);
+}
+
+#[test]
 fn rows_that_do_not_fit_come_in_the_next_batch() {
     let mut driver = Driver::with_room(256 * 1024, 3);
     let (address, _) = answering(OK);
