@@ -2,7 +2,7 @@
 // read by the same native code as a real one, so that what is refused there is refused here.
 import { parseArgs } from 'node:util'
 import { ConfigErrors, findConfigFile, loadConfig } from '../config/load.ts'
-import type { Plan, RoutePlan } from '../config/plan.ts'
+import type { HeaderEditsPlan, Plan, RoutePlan } from '../config/plan.ts'
 import type { Explanation } from '../gateway/match/explain.ts'
 import { compileRouter } from '../gateway/match/router.ts'
 import { compileRedirect, compileTarget } from '../gateway/match/target.ts'
@@ -133,13 +133,18 @@ function runsOf(plan: Plan, route: RoutePlan, request: Request, { captures, pref
       runs.push(
         `forwards ${request.method} ${path}${query} to upstream ${upstream.name} (${upstream.endpoints.map(({ url }) => url).join(', ')})`,
       )
-      for (const [name, value] of route.requestHeaders?.set ?? []) runs.push(`sets ${name}: ${value}`)
-      for (const [name, value] of route.requestHeaders?.append ?? []) runs.push(`appends ${name}: ${value}`)
-      for (const name of route.requestHeaders?.remove ?? []) runs.push(`removes ${name}`)
+      runs.push(...editsOf(route.requestHeaders, ''))
     }
   }
+  runs.push(...editsOf(route.responseHeaders, ' to the response'))
   return runs
 }
+
+const editsOf = (edits: HeaderEditsPlan | null, where: string): string[] => [
+  ...(edits?.set ?? []).map(([name, value]) => `sets ${name}: ${value}${where}`),
+  ...(edits?.append ?? []).map(([name, value]) => `appends ${name}: ${value}${where}`),
+  ...(edits?.remove ?? []).map(name => `removes ${name}${where.replace(' to ', ' from ')}`),
+]
 
 /** The explanation's routes with their names. */
 const routesOf = (plan: Plan, { explanation }: Told): unknown[] =>

@@ -43,7 +43,22 @@ test('hosts that are nearly the wanted one', () => {
 })
 
 test('paths that are none, and *', () => {
-  for (const path of ['*', '', 'a', '?', '//', '/a//b', '/a/', '/a/x', '/a/x/b/', '/re/', '/re/1x', '/%', '/%zz', '/\0']) {
+  for (const path of [
+    '*',
+    '',
+    'a',
+    '?',
+    '//',
+    '/a//b',
+    '/a/',
+    '/a/x',
+    '/a/x/b/',
+    '/re/',
+    '/re/1x',
+    '/%',
+    '/%zz',
+    '/\0',
+  ]) {
     assert.equal(find(router, path), -1, JSON.stringify(path))
   }
   const all = compileRouter([routeOf({ path: '/*' })])
@@ -72,7 +87,10 @@ test('long and deep paths and hosts take little time', () => {
   const long = 'x'.repeat(16_384)
   const deep = '/a'.repeat(8_192)
   const labels = `${'a.'.repeat(8_192)}example.com`
-  const routes = [routeOf({ path: '/*' }), ...['/{a}', '/{a}/{b}/{c}/{d}/*', '/a/a/a/a/*'].map(path => routeOf({ path }))]
+  const routes = [
+    routeOf({ path: '/*' }),
+    ...['/{a}', '/{a}/{b}/{c}/{d}/*', '/a/a/a/a/*'].map(path => routeOf({ path })),
+  ]
   const wide = compileRouter([...routes, routeOf({ hosts: ['*.example.com'], path: '/only' })])
   const started = performance.now()
   assert.equal(find(wide, `/${long}`), 1)
@@ -94,7 +112,12 @@ test('texts beyond ASCII do not end up at other routes', () => {
 test('methods are compared as they are written', () => {
   const get = compileRouter([routeOf({ methods: ['GET'] })])
   for (const method of ['get', 'GET ', '', 'G', 'GETX', 'Head']) {
-    assert.deepEqual(get.find(method, '', '/', none), { route: -1, captures: null, allow: 'GET, HEAD', preflight: false })
+    assert.deepEqual(get.find(method, '', '/', none), {
+      route: -1,
+      captures: null,
+      allow: 'GET, HEAD',
+      preflight: false,
+    })
   }
 })
 
@@ -104,6 +127,9 @@ test('a search that a throwing header look-up has broken off leaves nothing behi
     throw new Error('away')
   }
   assert.throws(() => ruled.find('GET', '', '/1/2', broken), /away/)
+  const put = compileRouter([routeOf({ path: '/', methods: ['PUT'], headers: { h: 'x' } })])
+  assert.throws(() => put.find('GET', '', '/', broken), /away/)
+  assert.equal(put.find('PUT', '', '/', headers({ h: 'x' })).route, 0)
   assert.deepEqual(ruled.find('GET', '', '/3/4', headers({ h: 'x' })).captures, ['3', '4'])
 })
 
@@ -127,6 +153,9 @@ test('routes that can not be compiled', () => {
     [{ hosts: ['*.'] }, /neither a name nor/],
   ] as const) {
     const route = routeOf({ ...options, name: 'bad' })
-    assert.throws(() => compileRouter([route]), new RegExp(`^Error: routes\\.yaml:7:3: route "bad": .*${message.source}`))
+    assert.throws(
+      () => compileRouter([route]),
+      new RegExp(`^Error: routes\\.yaml:7:3: route "bad": .*${message.source}`),
+    )
   }
 })

@@ -69,8 +69,14 @@ test('order: priority, host, path, header rules, methods, configuration', () => 
   const exact = { name: 'exact', path: '/a/b', hosts: ['x.y.z'] }
   const better: readonly (readonly [RouteOptions, RouteOptions])[] = [
     [{ path: '/*', priority: 1 }, exact],
-    [{ path: '/*', hosts: ['x.y.z'] }, { path: '/a/b', hosts: ['*.y.z'] }],
-    [{ path: '/*', hosts: ['*.y.z'] }, { path: '/a/b', hosts: ['*.z'] }],
+    [
+      { path: '/*', hosts: ['x.y.z'] },
+      { path: '/a/b', hosts: ['*.y.z'] },
+    ],
+    [
+      { path: '/*', hosts: ['*.y.z'] },
+      { path: '/a/b', hosts: ['*.z'] },
+    ],
     [{ path: '/*', hosts: ['*.z'] }, { path: '/a/b' }],
     [{ path: '/a/b' }, { path: '/a/{x}' }],
     [{ path: '/a/{x}' }, { path: '/{x}/b' }],
@@ -205,7 +211,11 @@ test('in a preflight a rule holds when its header is announced', () => {
 
 test('many priorities: the highest that fits wins, however deep it lies', () => {
   const routes = Array.from({ length: 50 }, (_, i) =>
-    routeOf({ path: ['/a/b', '/a/{x}', '~^/a', '/a/*', '/*'][i % 5]!, priority: (i * 37) % 50, methods: i % 3 ? ['GET'] : ['PUT'] }),
+    routeOf({
+      path: ['/a/b', '/a/{x}', '~^/a', '/a/*', '/*'][i % 5]!,
+      priority: (i * 37) % 50,
+      methods: i % 3 ? ['GET'] : ['PUT'],
+    }),
   )
   const router = compileRouter(routes)
   const best = (method: string): number =>

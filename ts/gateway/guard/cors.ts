@@ -13,24 +13,19 @@ export interface Cors {
   answer(origin: string | undefined): string
 }
 
+/**
+ * An origin that is not allowed gets the answer without permission, and the browser keeps it from the script. All
+ * origins with credentials is what browsers refuse and `check` reports: `*` then allows nobody.
+ */
 export function compileCors(plan: CorsPlan): Cors {
-  const any = plan.origins.includes('*')
-  const exact = new Set(plan.origins)
-  // `https://*.example.com`: what stands before and behind the star.
-  const wild = plan.origins
-    .filter(origin => origin.includes('*') && origin !== '*')
-    .map(origin => origin.split('*') as [string, string])
-  const allows = (origin: string): boolean =>
-    any ||
-    exact.has(origin) ||
-    wild.some(
-      ([scheme, domain]) =>
-        origin.startsWith(scheme) && origin.endsWith(domain) && origin.length > scheme.length + domain.length,
-    )
+  const any = plan.origins.includes('*') && !plan.credentials
+  const allows = any ? () => true : compileOrigins(plan.origins)
+  const allowOrigin = (origin: string): string => (any ? '*' : origin)
   const methods = plan.methods.join(', ')
   const headers = plan.headers.join(', ')
   const reflects = plan.headers.includes('*')
-  // The answer depends on who asks, unless everybody gets the same.
+  const preflightVary: HeaderPair = ['vary', 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers']
+  // The answer depends on who asks, unless everybody gets the same: caches must know, also where nothing is allowed.
   const vary = any ? '' : '\r\nvary: Origin'
   let tail = ''
   if (plan.credentials) tail += '\r\naccess-control-allow-credentials: true'
@@ -38,21 +33,43 @@ export function compileCors(plan: CorsPlan): Cors {
 
   return {
     preflight(origin, asked) {
-      const varies: HeaderPair = ['vary', 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers']
-      if (!allows(origin)) return [varies]
-      const list: HeaderPair[] = [varies, ['access-control-allow-origin', any ? '*' : origin]]
+      if (!allows(origin)) return [preflightVary]
+      const list: HeaderPair[] = [preflightVary, ['access-control-allow-origin', allowOrigin(origin)]]
       if (plan.credentials) list.push(['access-control-allow-credentials', 'true'])
       list.push(['access-control-allow-methods', methods])
-      const allowed = reflects ? asked : headers
+      const allowed = reflects ? (headerNames.test(asked) ? asked : '') : headers
       if (allowed !== '') list.push(['access-control-allow-headers', allowed])
       list.push(['access-control-max-age', String(plan.maxAgeSeconds)])
       return list
     },
     answer(origin) {
       if (origin === undefined || !allows(origin)) return vary
-      return `${vary}\r\naccess-control-allow-origin: ${any ? '*' : origin}${tail}`
+      return `${vary}\r\naccess-control-allow-origin: ${allowOrigin(origin)}${tail}`
     },
   }
+}
+
+/** A list of tokens (RFC 9110 5.6.1): what may be sent back as it was asked for. */
+const headerNames = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:[ \t]*,[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+)*$/
+
+/** Labels before a wildcard's domain; nothing that could end the host's name, as in `https://evil.test:1.example.com`. */
+const labels = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/
+
+function compileOrigins(origins: readonly string[]): (origin: string) => boolean {
+  const exact = new Set(origins.filter(origin => !origin.includes('*')))
+  // `https://*.example.com`: what stands before and behind the star.
+  const wild = origins
+    .filter(origin => origin.includes('*.'))
+    .map(origin => origin.split('*', 2) as [scheme: string, domain: string])
+  return origin =>
+    exact.has(origin) ||
+    wild.some(
+      ([scheme, domain]) =>
+        origin.length > scheme.length + domain.length &&
+        origin.startsWith(scheme) &&
+        origin.endsWith(domain) &&
+        labels.test(origin.slice(scheme.length, origin.length - domain.length)),
+    )
 }
 
 export type Guard = (exchange: Exchange) => Verdict

@@ -130,8 +130,11 @@ class CompiledRouter implements Router {
   #withAllow(method: string, host: string, path: string, headerOf: HeaderOf): Match {
     const methods = new Set<string>()
     this.#methods = methods
-    this.#search(method, host, path, headerOf, null)
-    this.#methods = null
+    try {
+      this.#search(method, host, path, headerOf, null)
+    } finally {
+      this.#methods = null
+    }
     // Empty when the method did not fit only where headers do not either.
     if (methods.size === 0) return noRoute
     return { route: -1, captures: null, allow: [...methods].sort().join(', '), preflight: false }

@@ -1,0 +1,119 @@
+// `polygate explain`: the request as routes see it, the chosen route with its place, why each other one was not, and
+// what would run; 404, 405, preflights and refused heads; the same as JSON. Status 2 for usage, 1 for a bad file.
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { polygate, temporaryFolder } from './polygate.ts'
+
+const config = `listen: [{ port: 0 }]
+upstreams: { echo: { peers: [{ url: "http://127.0.0.1:9000" }] } }
+routes:
+  - name: user
+    match: { hosts: ["*.example.com"], path: "/users/{id}", methods: [GET] }
+    upstream: echo
+    rewrite: /v2/{id}
+    requestHeaders: { set: { x-env: test }, remove: [cookie] }
+    responseHeaders: { append: { x-by: us } }
+    maxBodyBytes: 1000
+  - { name: beta, match: { path: "/users/*", headers: { x-beta: "1" } }, respond: { status: 200, body: beta } }
+  - { name: old, match: { path: "/old/*" }, redirect: { to: "/new/{*}", status: 308 } }
+  - { name: shared, match: { path: /shared, methods: [GET] }, cors: true, respond: { status: 200, body: x } }
+`
+
+function folderWith(context: Parameters<typeof temporaryFolder>[0], text: string): string {
+  const folder = temporaryFolder(context)
+  writeFileSync(join(folder, 'polygate.yaml'), text)
+  return folder
+}
+
+test('usage', async context => {
+  const folder = folderWith(context, config)
+  for (const args of [
+    [],
+    ['GET'],
+    ['GET', 'ftp://a/'],
+    ['GET', 'nothing'],
+    ['GET', '/', 'more'],
+    ['GET', '/', '--format', 'xml'],
+  ]) {
+    const { status, output, errors } = await polygate(['explain', ...args], folder)
+    assert.deepEqual([status, output], [2, ''], args.join(' '))
+    assert.match(errors, /usage: polygate explain METHOD URL/)
+  }
+})
+
+test('a configuration with errors', async context => {
+  const folder = folderWith(context, 'listen: 1\n')
+  const { status, output, errors } = await polygate(['explain', 'GET', '/'], folder)
+  assert.deepEqual([status, output], [1, ''])
+  assert.match(errors, /^polygate\.yaml:1:9 listen: /)
+})
+
+test('the chosen route, what runs, and why not the others', async context => {
+  const folder = folderWith(context, config)
+  const { status, output } = await polygate(
+    ['explain', 'GET', 'https://API.example.com:8443/x/..//users/%37?a=b', '-H', 'x-beta: 2'],
+    folder,
+  )
+  assert.equal(status, 0)
+  assert.deepEqual(output.split('\n'), [
+    'request  GET host api.example.com path /users/7 query a=b',
+    'route    user (polygate.yaml:4:5)',
+    '         {id} = 7',
+    'runs     body of at most 1000 bytes',
+    'runs     forwards GET /v2/7?a=b to upstream echo (http://127.0.0.1:9000)',
+    'runs     sets x-env: test',
+    'runs     removes cookie',
+    'runs     appends x-by: us to the response',
+    'not      shared (polygate.yaml:13:5): path does not match /shared',
+    'not      beta (polygate.yaml:11:5): header x-beta is "2"; wanted "1"',
+    'not      old (polygate.yaml:12:5): path does not match /old/*',
+    '',
+  ])
+})
+
+test('404, 405, a redirect, a preflight, a refused head', async context => {
+  const folder = folderWith(context, config)
+  const explain = async (...args: string[]): Promise<string> => (await polygate(['explain', ...args], folder)).output
+  const missing = await explain('GET', 'http://other.test/users/7')
+  assert.match(missing, /^answer {3}404 no_route$/m)
+  assert.match(missing, /^not {6}user \(.*\): host other\.test; wanted \*\.example\.com$/m)
+  assert.match(missing, /^not {6}beta \(.*\): header x-beta is absent; wanted "1"$/m)
+  const notAllowed = await explain('DELETE', 'http://a.example.com/users/7')
+  assert.match(notAllowed, /^answer {3}405 method_not_allowed, Allow: GET, HEAD$/m)
+  assert.match(notAllowed, /^not {6}user \(.*\): method DELETE; wanted GET$/m)
+  assert.match(await explain('GET', '/old/a%2Fb?c'), /^runs {5}redirects 308 to \/new\/a%2Fb\?c$/m)
+  const headers = ['-H', 'Origin: https://a.test', '-H', 'Access-Control-Request-Method: GET']
+  const preflight = await explain('OPTIONS', '/shared', ...headers)
+  assert.match(preflight, /^route {4}shared /m)
+  assert.match(preflight, /^runs {5}the preflight is answered by cors/m)
+  assert.match(await explain('GET', '/a/../../b'), /^refused with 400: /)
+})
+
+test('a second route that fits says what decided', async context => {
+  const folder = folderWith(context, config)
+  const { output } = await polygate(['explain', 'GET', 'http://a.example.com/users/7', '-H', 'x-beta: 1'], folder)
+  assert.match(output, /^route {4}user /m)
+  assert.match(output, /^not {6}beta \(.*\): fits too, but comes after the chosen one: less specific host$/m)
+})
+
+test('as JSON', async context => {
+  const folder = folderWith(context, config)
+  const { status, output } = await polygate(
+    ['explain', 'GET', 'http://a.example.com/users/7', '--format', 'json'],
+    folder,
+  )
+  assert.equal(status, 0)
+  const told = JSON.parse(output) as Record<string, unknown>
+  assert.deepEqual(told['request'], { method: 'GET', host: 'a.example.com', path: '/users/7', query: '' })
+  assert.deepEqual(
+    (told['routes'] as { name: string; reason: string | null }[]).map(({ name, reason }) => [name, reason]),
+    [
+      ['user', null],
+      ['shared', 'path'],
+      ['beta', 'headers'],
+      ['old', 'path'],
+    ],
+  )
+})
