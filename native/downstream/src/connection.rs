@@ -310,6 +310,12 @@ impl Connection {
             && if self.stash_len() == 0 { ended } else { !self.blocked() && (ended || !self.starved) }
     }
 
+    /// The front end has paused it. It goes on reading all the same while its buffer comes back full: without an end to
+    /// that a fast sender is read into memory, and no other connection gets its turn.
+    pub fn is_paused(&self) -> bool {
+        !self.handle.is_null() && self.wanted & READABLE == 0 && self.end == End::Open
+    }
+
     /// Input must not be watched for: there is no room for it, or its end is known and would be reported for ever.
     pub fn wants_mask(&self) -> bool {
         match self.kind {

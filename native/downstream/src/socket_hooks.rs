@@ -85,6 +85,10 @@ pub unsafe extern "C" fn recv(descriptor: c_int, buffer: *mut c_void, length: us
     let Some((connection, limits, head)) = thread.receiving(descriptor) else {
         return plain();
     };
+    if connection.is_paused() {
+        set_errno(libc::EAGAIN);
+        return -1;
+    }
     // SAFETY: the front end gives a receive buffer of `length` bytes that nothing else refers to during the call. It was
     // written by earlier reads or is fresh memory of the allocator; only bytes that `read` wrote are looked at.
     let out = unsafe { slice::from_raw_parts_mut(buffer.cast::<u8>(), length) };
