@@ -1,7 +1,7 @@
 // Pins what a client sees through a whole gateway: methods, bodies both ways, static answers, redirects, cross-origin
 // rules, header edits, WebSockets, and what the upstream sees of it.
 import assert from 'node:assert/strict'
-import { createServer, type IncomingHttpHeaders } from 'node:http'
+import { createServer, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { WebSocket, WebSocketServer } from 'ws'
@@ -62,7 +62,8 @@ routes:
     responseHeaders: { remove: [x-internal], set: { x-served: polygate } }
   - { name: strip, match: { path: "/api/*" }, upstream: echo, stripPrefix: /api }
   - { name: rewrite, match: { path: "/users/{id}" }, upstream: echo, rewrite: "/people/{id}" }
-  - { name: ping, match: { path: /ping, methods: [GET] }, respond: { status: 200, body: pong } }
+  - { name: ping, match: { path: /ping, methods: [GET] }, respond: { status: 200, body: pong }, responseHeaders: { set: { x-served: polygate } } }
+  - { name: plain, match: { path: /plain }, upstream: echo, webSocket: false }
   - { name: old, match: { path: /old }, redirect: { to: /new, status: 308 } }
   - { name: small, match: { path: /small }, upstream: echo, maxBodyBytes: 10 }
   - { name: shared, match: { path: /shared }, upstream: echo, cors: { origins: ["https://a.example"], methods: [GET, PUT] } }
@@ -114,6 +115,7 @@ routes:
 
   test('static answers and redirects are answered by the gateway', async () => {
     assert.equal(await (await fetch(`${gateway.url}/ping`)).text(), 'pong')
+    assert.equal((await fetch(`${gateway.url}/ping`)).headers.get('x-served'), 'polygate')
     const redirect = await fetch(`${gateway.url}/old?a=b`, { redirect: 'manual' })
     assert.deepEqual([redirect.status, redirect.headers.get('location')], [308, '/new?a=b'])
   })
@@ -123,6 +125,7 @@ routes:
     assert.equal(response.status, 413)
     assert.equal((seen as unknown as { code: string }).code, 'too_large')
     assert.equal(response.headers.get('content-type'), 'application/problem+json')
+    assert.equal(response.headers.get('connection'), 'close')
     assert.equal((await ask('/small', { method: 'POST', body: 'ten bytes.' })).seen.bytes, 10)
   })
 
@@ -154,6 +157,19 @@ routes:
     const other = new WebSocket(`${gateway.url.replace('http', 'ws')}/bye`)
     const [code] = await new Promise<[number]>(resolve => other.once('close', code => resolve([code])))
     assert.equal(code, 4001)
+  })
+
+  test('a route without WebSockets forwards an upgrade as an ordinary request', async () => {
+    const { host } = new URL(gateway.url)
+    const socket = new WebSocket(`ws://${host}/plain`)
+    const [response] = await new Promise<[IncomingMessage]>((resolve, reject) => {
+      socket.once('unexpected-response', (_request, response) => resolve([response]))
+      socket.once('open', () => reject(new Error('it was upgraded')))
+    })
+    let text = ''
+    for await (const part of response) text += String(part)
+    assert.equal(response.statusCode, 200)
+    assert.equal((JSON.parse(text) as Seen).headers.upgrade, undefined)
   })
 })
 

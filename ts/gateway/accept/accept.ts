@@ -2,6 +2,7 @@
 // parsed strictly by native/head. On plain connections Rust has seen the raw bytes (native/downstream) and only the
 // few texts that routes are matched on become strings; on TLS connections the front end alone has the head, so it is
 // put together as text and goes through the same parser. What is malformed is refused and its connection closed.
+import { randomUUID } from 'node:crypto'
 import type { HttpRequest } from 'uWebSockets.js'
 import type { LimitsPlan } from '../../config/plan.ts'
 import { headNotSeen, type NativeExchanges } from '../../shared/native.ts'
@@ -37,6 +38,7 @@ export function acceptStage({ limits, heads, exchanges, active }: AcceptOptions)
     if (refusal !== 0) {
       const { code, detail } = headRefusals[refusal] ?? { code: 'bad_request', detail: '' }
       exchange.bodyUnread = true
+      exchange.requestId = randomUUID()
       return exchange.refuse(code, detail, [], true)
     }
     const methodId = info[HeadInfo.methodId]!

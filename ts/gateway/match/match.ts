@@ -26,6 +26,8 @@ export function matchStage({ routes }: Plan, heads: RequestHeads): Stage {
     exchange.captures = found.captures
     exchange.preflight = found.preflight
     exchange.maxBodyBytes = route.maxBodyBytes
+    // An ordinary request then: native/head leaves Upgrade out of what goes upstream.
+    if (!route.webSocket) exchange.handshake = null
     return Verdict.next
   }
 }

@@ -1,7 +1,7 @@
 // Sends the answers that Polygate gives by itself: problem+json (RFC 9457) for a refused or failed request, and the
 // static answers and redirects of routes. Never an internal address, never a stack.
 import { errorKinds, publicCode } from '../../shared/errors.ts'
-import type { Exchange } from '../exchange.ts'
+import type { Answer, Exchange } from '../exchange.ts'
 import { isBodiless, statusLine } from './status-lines.ts'
 
 /** Body of a problem answer. `detail` is ours and safe to show. */
@@ -27,9 +27,10 @@ export function writeAnswer(exchange: Exchange, closing: boolean): void {
   exchange.status = answer.status
   response.writeStatus(statusLine(answer.status))
   if (exchange.requestId !== '') response.writeHeader('x-request-id', exchange.requestId)
-  for (const [name, value] of answer.headers) response.writeHeader(name, value)
-  if (exchange.extraHeaders !== '') writeExtraHeaders(exchange)
-  if (close) response.writeHeader('connection', 'close')
+  const block = headerBlock(exchange, answer)
+  if (block !== '') writeBlock(exchange, block)
+  // Elsewhere the front end says it by itself.
+  if (close && isBodiless(answer.status)) response.writeHeader('connection', 'close')
   let body = answer.body
   if (exchange.code !== null) {
     body = problemBody(exchange)
@@ -49,9 +50,17 @@ export function writeAnswer(exchange: Exchange, closing: boolean): void {
   response.end(body, close)
 }
 
-/** `extraHeaders` is a block of `\r\nname: value`; the front end wants the first name by itself. */
-function writeExtraHeaders(exchange: Exchange): void {
-  const block = exchange.extraHeaders
+/** A route's response edits are for its own static answers, not for problems and preflights. */
+function headerBlock(exchange: Exchange, answer: Answer): string {
+  let block = ''
+  for (const [name, value] of answer.headers) block += `\r\n${name}: ${value}`
+  const edits = exchange.routeId < 0 ? null : exchange.running.responseEdits[exchange.routeId]!
+  if (edits !== null && exchange.code === null && !exchange.preflight) block = edits(block)
+  return block + exchange.extraHeaders
+}
+
+/** Lines of `\r\nname: value`; the front end wants the first name by itself. */
+function writeBlock(exchange: Exchange, block: string): void {
   const colon = block.indexOf(': ', 2)
   exchange.response.writeHeader(block.slice(2, colon), block.slice(colon + 2))
 }
