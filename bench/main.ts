@@ -1,76 +1,41 @@
-// `npm run bench -- SUITE [options]`: argv -> suite. Installs the packages of bench/ on first use.
+// `npm run bench -- SUITE [options]`, `polygate bench SUITE [options]`: argv -> suite. Installs the packages of bench/
+// on first use. Exit status as the command line's: 1 a limit was passed, 2 usage, 3 the measurement failed.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
+import { usage } from '../ts/command/bench.ts'
+import { parseBench, UsageError, type BenchOptions } from './options.ts'
+import { findCommand } from './processes.ts'
 
-const usage = `usage: npm run bench -- SUITE [options]
-  proxy    CPU per request, rate, latency, memory; beside nginx and haproxy
-  memory   2 GiB bodies through a slow reader, both ways: how far a worker grows
-  flat     1,000,000 requests: memory after the first 100,000 and at the end
-  idle     10,000 idle keep-alive connections: memory of each
-  reload   ten reloads under load: failed requests
-  start    from the command to the first answer
-options of proxy:
-  --rounds N (3)  --seconds N (5)  --warm-up N (2)  --connections A,B (1,32,256)  --bodies A,B (128,65536)
-  --rivals A,B (nginx,haproxy)  --generator autocannon|wrk (autocannon)
-options of all: --json FILE`
-
-const { values, positionals } = parseOptions()
-const suite = positionals[0] ?? ''
-if (!existsSync(join(import.meta.dirname, 'node_modules', 'autocannon'))) {
-  console.error('installing the packages of bench/ (once)')
-  const installed = spawnSync('npm', ['ci'], { cwd: import.meta.dirname, stdio: ['ignore', 2, 2] })
-  if (installed.status !== 0) process.exit(3)
-}
 try {
-  await run()
+  const argv = process.argv.slice(2)
+  if (argv.includes('--help') || argv.includes('-h')) console.log(usage)
+  else {
+    const options = parseBench(argv)
+    if (findCommand('taskset') === null) throw new Error('taskset is missing (Debian: apt install util-linux)')
+    installPackages()
+    await run(options)
+  }
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error)
-  process.exit(3)
+  const message = error instanceof Error ? error.message : String(error)
+  console.error(error instanceof UsageError ? `polygate bench: ${message}\n\n${usage}` : `polygate bench: ${message}`)
+  process.exit(error instanceof UsageError ? 2 : 3)
 }
 process.exit(process.exitCode ?? 0)
 
-function parseOptions() {
-  try {
-    return parseArgs({
-      allowPositionals: true,
-      options: {
-        rounds: { type: 'string', default: '3' },
-        seconds: { type: 'string', default: '5' },
-        'warm-up': { type: 'string', default: '2' },
-        connections: { type: 'string', default: '1,32,256' },
-        bodies: { type: 'string', default: '128,65536' },
-        rivals: { type: 'string', default: 'nginx,haproxy' },
-        generator: { type: 'string', default: 'autocannon' },
-        json: { type: 'string' },
-      },
-    })
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${usage}`)
-    process.exit(2)
-  }
+function installPackages(): void {
+  if (existsSync(join(import.meta.dirname, 'node_modules', 'autocannon'))) return
+  console.error('installing the packages of bench/ (once)')
+  const { status } = spawnSync('npm', ['ci'], { cwd: import.meta.dirname, stdio: ['ignore', 2, 2] })
+  if (status !== 0) throw new Error(`its packages could not be installed; try \`npm ci\` in ${import.meta.dirname}`)
 }
 
-async function run(): Promise<void> {
-  const numbers = (text: string): number[] => text.split(',').filter(Boolean).map(Number)
+async function run({ suite, proxy, json: typed }: BenchOptions): Promise<void> {
   // npm runs this in bench/: a file name is meant from where the user stands.
-  const json = values.json === undefined ? null : resolve(process.env['INIT_CWD'] ?? '.', values.json)
+  const json = typed === null ? null : resolve(process.env['INIT_CWD'] ?? '.', typed)
   switch (suite) {
-    case 'proxy': {
-      const { proxySuite } = await import('./suites/proxy.ts')
-      const generator = values.generator === 'wrk' ? 'wrk' : 'autocannon'
-      return proxySuite({
-        rounds: Number(values.rounds),
-        seconds: Number(values.seconds),
-        warmUpSeconds: Number(values['warm-up']),
-        connections: numbers(values.connections),
-        bodies: numbers(values.bodies),
-        rivals: values.rivals.split(',').filter(Boolean),
-        generator,
-        json,
-      })
-    }
+    case 'proxy':
+      return (await import('./suites/proxy.ts')).proxySuite(proxy, json)
     case 'memory':
       return (await import('./suites/memory.ts')).memorySuite(json)
     case 'flat':
@@ -81,8 +46,5 @@ async function run(): Promise<void> {
       return (await import('./suites/reload.ts')).reloadSuite(json)
     case 'start':
       return (await import('./suites/start.ts')).startSuite(json)
-    default:
-      console.error(usage)
-      process.exit(2)
   }
 }

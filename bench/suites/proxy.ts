@@ -4,25 +4,14 @@ import { cpus } from 'node:os'
 import { median, spreadPercent, table } from '../measure/statistics.ts'
 import { writeJson } from '../measure/report.ts'
 import { measureRun, type RunResult } from '../measure/run.ts'
-import { runLoad, type GeneratorName } from '../measure/generator.ts'
+import { runLoad } from '../measure/generator.ts'
+import type { ProxyOptions, RivalName } from '../options.ts'
 import { findCommand, Processes } from '../processes.ts'
 import type { Gateway, StartGateway } from '../rivals/gateway.ts'
 import { startHaproxy, startHaproxy64k } from '../rivals/haproxy.ts'
 import { startNginx } from '../rivals/nginx.ts'
 import { manyRoutes, startPolygate } from '../rivals/polygate.ts'
 import { startFastUpstream } from '../upstream/fast.ts'
-
-export interface ProxyOptions {
-  readonly rounds: number
-  readonly seconds: number
-  readonly warmUpSeconds: number
-  readonly connections: readonly number[]
-  /** Bytes of the response body. */
-  readonly bodies: readonly number[]
-  readonly rivals: readonly string[]
-  readonly generator: GeneratorName
-  readonly json: string | null
-}
 
 interface Case {
   readonly name: string
@@ -33,7 +22,7 @@ interface Case {
   readonly bases: readonly string[]
 }
 
-const knownRivals: Readonly<Record<string, StartGateway>> = {
+const rivalStarts: Readonly<Record<RivalName, StartGateway>> = {
   nginx: startNginx,
   haproxy: startHaproxy,
   'haproxy-64k': startHaproxy64k,
@@ -44,7 +33,7 @@ const largeBodyConnections = 32
 const routesCount = 1000
 const gatewayCore = '0'
 
-export async function proxySuite(options: ProxyOptions): Promise<void> {
+export async function proxySuite(options: ProxyOptions, json: string | null): Promise<void> {
   const coreCount = cpus().length
   const loadCores = coreCount > 1 ? (coreCount > 2 ? `1-${coreCount - 1}` : '1') : '0'
   if (coreCount === 1) console.error('WARNING: one core: generator and gateway compete, the rates mean nothing')
@@ -62,9 +51,7 @@ export async function proxySuite(options: ProxyOptions): Promise<void> {
     const rivals: Gateway[] = []
     const missing: string[] = []
     for (const name of options.rivals) {
-      const start = knownRivals[name]
-      if (!start) throw new Error(`--rivals: ${name} is not known; known: ${Object.keys(knownRivals).join(', ')}`)
-      const gateway = await start(processes, where)
+      const gateway = await rivalStarts[name](processes, where)
       if (gateway) rivals.push(gateway)
       else missing.push(name)
     }
@@ -85,7 +72,8 @@ export async function proxySuite(options: ProxyOptions): Promise<void> {
         }
       }
     }
-    report(options, cases, results, { upstream: upstream.kind, missing })
+    const conditions = { upstream: upstream.kind, missing }
+    writeJson(json, { suite: 'proxy', options, conditions, results: report(options, cases, results, conditions) })
   } finally {
     await processes.stopAll()
   }
@@ -199,7 +187,7 @@ function report(
   cases: readonly Case[],
   results: ReadonlyMap<string, readonly RunResult[]>,
   conditions: Conditions,
-): void {
+): readonly Line[] {
   const lines = cases.flatMap(one => one.gateways.map(gateway => summarize(one, gateway.name, results)))
   console.log(table([heads, ...lines.map(cells)]))
   console.log(
@@ -212,5 +200,5 @@ function report(
       `NOISE: in ${noisyRuns} runs other processes used more than ${noisy * 100} % of a core: repeat on an idle machine`,
     )
   }
-  writeJson(options.json, { suite: 'proxy', options, conditions, results: lines })
+  return lines
 }
