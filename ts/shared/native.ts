@@ -32,6 +32,14 @@ export interface Native extends NativeHeads {
   frontEndBegin(slot: number): number
   /** The slot's response is complete or aborted. Safe to call twice, and without a begin. */
   frontEndEnd(slot: number): void
+  /**
+   * Inside the cork that a response's status and headers are written in, without any of its body: the head leaves at
+   * once, completed with a Content-Length of `length` or, below 0, as chunked. False: it leaves with the first bytes of
+   * the body (TLS, a head past 16 KiB, a front end without the hooks).
+   */
+  frontEndHeadAlone(slot: number, length: number): boolean
+  /** The front end keeps bytes of the slot's response that the kernel has not taken. False where it is not known. */
+  frontEndWaits(slot: number): boolean
   /** In a request handler: a copy of the head as received; null where it was not seen (TLS). */
   frontEndHead(): Buffer | null
   /** In a request handler: the client's address; '' for unix sockets, null where the connection is not watched. */

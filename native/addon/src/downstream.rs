@@ -38,6 +38,19 @@ pub fn front_end_end(slot: u32) {
     downstream::end(slot);
 }
 
+/// See `Native.frontEndHeadAlone`.
+#[napi(catch_unwind)]
+pub fn front_end_head_alone(slot: u32, length: f64) -> bool {
+    // A length is a whole number below 2^53, or negative.
+    downstream::head_alone(slot, (length >= 0.0).then_some(length as u64))
+}
+
+/// See `Native.frontEndWaits`.
+#[napi(catch_unwind)]
+pub fn front_end_waits(slot: u32) -> bool {
+    downstream::waits(slot).unwrap_or(false)
+}
+
 /// See `Native.frontEndHead`.
 #[napi(catch_unwind)]
 pub fn front_end_head() -> Option<Buffer> {

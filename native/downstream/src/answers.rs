@@ -72,11 +72,10 @@ impl Answer {
         let body = format!(
             r#"{{"type":"about:blank","title":"{title}","status":{status},"code":"{code}","requestId":"{id:032x}"}}"#
         );
-        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         format!(
             "HTTP/1.1 {status} {title}\r\nDate: {}\r\nContent-Type: application/problem+json\r\n\
              Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            http_date(seconds),
+            http_date_now(),
             body.len()
         )
         .into_bytes()
@@ -91,6 +90,11 @@ impl From<Refused> for Answer {
             Refused::HeadTooLarge => Self::HeadTooLarge,
         }
     }
+}
+
+/// For a `Date` line of now.
+pub fn http_date_now() -> String {
+    http_date(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }
 
 /// `Tue, 24 Nov 2026 08:06:00 GMT` (RFC 9110 5.6.7) of seconds since 1970.

@@ -8,6 +8,7 @@
 
 use crate::framing::{Framing, HeadLimits, Refused, Stop};
 use crate::remote::Remote;
+use crate::sending::Sending;
 use std::ffi::{c_int, c_void};
 
 /// What is kept of a client that sends ahead; more stays in the kernel.
@@ -82,6 +83,7 @@ pub struct Connection {
     /// A byte of the response to the current message has been sent.
     pub started: bool,
     pub remote: Remote,
+    pub sending: Sending,
     kind: Kind,
     pending: bool,
     end: End,
@@ -104,6 +106,7 @@ impl Connection {
             due: false,
             started: false,
             remote,
+            sending: Sending::new(),
             kind: Kind::New,
             pending: false,
             end: End::Open,

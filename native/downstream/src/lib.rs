@@ -26,6 +26,7 @@ mod image;
 #[cfg(target_os = "linux")]
 mod loop_hooks;
 mod remote;
+mod sending;
 #[cfg(target_os = "linux")]
 mod socket_hooks;
 #[cfg(target_os = "linux")]
@@ -37,7 +38,7 @@ mod watch;
 
 pub use framing::HeadLimits;
 #[cfg(target_os = "linux")]
-pub use watch::{answers, begin, end, set_limits, stop, watch, with_current};
+pub use watch::{answers, begin, end, head_alone, set_limits, stop, waits, watch, with_current};
 
 /// The request whose handler the front end is calling.
 #[derive(Debug)]
@@ -77,10 +78,18 @@ mod elsewhere {
     }
     /// Nothing to do.
     pub fn end(_slot: u32) {}
+    /// Always false.
+    pub fn head_alone(_slot: u32, _length: Option<u64>) -> bool {
+        false
+    }
+    /// Not known.
+    pub fn waits(_slot: u32) -> Option<bool> {
+        None
+    }
     /// Always empty.
     pub fn answers() -> [(u16, u32); 3] {
         [(400, 0), (431, 0), (505, 0)]
     }
 }
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{answers, begin, end, set_limits, stop, watch, with_current};
+pub use elsewhere::{answers, begin, end, head_alone, set_limits, stop, waits, watch, with_current};

@@ -3,9 +3,10 @@
 //! Each does its part and calls the real one. On a thread without state (see `thread`) they are plain calls.
 
 use crate::answers::Answer;
-use crate::connection::Received;
+use crate::connection::{Connection, Received};
 use crate::loop_hooks::settle;
 use crate::remote::Remote;
+use crate::sending::Sent;
 use crate::thread::{self, Thread};
 use libc::{sockaddr, socklen_t, ssize_t};
 use std::ffi::{c_int, c_void};
@@ -135,37 +136,37 @@ fn refuse(thread: &mut Thread, descriptor: c_int, answer: Answer) {
 }
 
 pub unsafe extern "C" fn send(descriptor: c_int, buffer: *const c_void, length: usize, flags: c_int) -> ssize_t {
-    // SAFETY: the front end's own arguments, or a later part of the same buffer.
-    let plain =
-        |skip: usize| unsafe { libc::send(descriptor, buffer.cast::<u8>().add(skip).cast(), length - skip, flags) };
     let Some(thread) = thread::current() else {
-        return plain(0);
+        // SAFETY: the front end's own arguments, passed on.
+        return unsafe { libc::send(descriptor, buffer, length, flags) };
     };
     let Some(connection) = thread.connection(descriptor) else {
-        return plain(0);
+        // SAFETY: as above.
+        return unsafe { libc::send(descriptor, buffer, length, flags) };
     };
-    if connection.started || connection.is_raw() {
-        return plain(0);
-    }
     // SAFETY: the front end gives `length` readable bytes for the time of the call.
     let bytes = unsafe { slice::from_raw_parts(buffer.cast::<u8>(), length) };
+    if connection.started || connection.is_raw() {
+        return give(connection, descriptor, bytes, flags);
+    }
     if let Some(rest) = bytes.strip_prefix(CONTINUE) {
         if rest.is_empty() {
-            return plain(0);
+            return give(connection, descriptor, bytes, flags);
         }
         // Expect: 100-continue was answered with a final status: the client must not be told to go on.
         connection.started = true;
-        let sent = plain(CONTINUE.len());
+        let sent = give(connection, descriptor, rest, flags);
         return if sent < 0 { sent } else { sent + CONTINUE.len() as ssize_t };
     }
     connection.started = true;
     if bytes.starts_with(SWITCHING) {
         connection.become_raw();
+        let sent = give(connection, descriptor, bytes, flags);
         settle(thread, descriptor);
-        return plain(0);
+        return sent;
     }
     let Some(answer) = Answer::of_front_end(bytes) else {
-        return plain(0);
+        return give(connection, descriptor, bytes, flags);
     };
     let ours = thread.answer(answer);
     // SAFETY: the bytes outlive the call.
@@ -174,9 +175,53 @@ pub unsafe extern "C" fn send(descriptor: c_int, buffer: *const c_void, length: 
     if sent < 0 { sent } else { length as ssize_t }
 }
 
+/// Sends the front end's bytes by way of the connection's [`Sending`]; the result is for the front end.
+fn give(connection: &mut Connection, descriptor: c_int, bytes: &[u8], flags: c_int) -> ssize_t {
+    let sent = connection.sending.send(bytes, flags & libc::MSG_MORE != 0, |first, second, more| {
+        let flags = if more { flags | libc::MSG_MORE } else { flags & !libc::MSG_MORE };
+        send_both(descriptor, first, second, flags)
+    });
+    match sent {
+        Sent::Bytes(count) => count as ssize_t,
+        Sent::Nothing => {
+            set_errno(libc::EAGAIN);
+            -1
+        }
+        Sent::Failed => -1,
+        Sent::Broken => {
+            // The front end waits until it can write, and then learns that the connection is gone.
+            // SAFETY: the descriptor is the front end's open connection.
+            unsafe { libc::shutdown(descriptor, libc::SHUT_RDWR) };
+            set_errno(libc::ECONNRESET);
+            -1
+        }
+    }
+}
+
+/// `send` of two parts as one.
+fn send_both(descriptor: c_int, first: &[u8], second: &[u8], flags: c_int) -> ssize_t {
+    if second.is_empty() {
+        // SAFETY: the bytes outlive the call.
+        return unsafe { libc::send(descriptor, first.as_ptr().cast(), first.len(), flags) };
+    }
+    let mut parts = [first, second]
+        .map(|part| libc::iovec { iov_base: part.as_ptr().cast_mut().cast::<c_void>(), iov_len: part.len() });
+    // SAFETY: zero is a valid value of this plain struct; it is filled in below.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = parts.as_mut_ptr();
+    message.msg_iovlen = parts.len() as _;
+    // SAFETY: message, parts and bytes outlive the call, which only reads them.
+    unsafe { libc::sendmsg(descriptor, &raw const message, flags) }
+}
+
 pub unsafe extern "C" fn writev(descriptor: c_int, parts: *const libc::iovec, count: c_int) -> ssize_t {
     if let Some(connection) = thread::current().and_then(|thread| thread.connection(descriptor)) {
         connection.started = true;
+        let free = connection.sending.flush(|first, _, _| send_both(descriptor, first, &[], libc::MSG_NOSIGNAL));
+        if !free {
+            set_errno(libc::EAGAIN);
+            return -1;
+        }
     }
     // SAFETY: the front end's own arguments, passed on.
     unsafe { libc::writev(descriptor, parts, count) }

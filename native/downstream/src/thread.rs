@@ -122,6 +122,12 @@ impl Thread {
         self.connection(descriptor).map(|connection| &*connection)
     }
 
+    /// The connection of the request that is bound to the slot.
+    pub fn bound_to(&mut self, slot: u32) -> Option<&mut Connection> {
+        let binding = *self.slots.get(slot as usize)?;
+        self.bound(binding)
+    }
+
     /// The slot's response is done. Returns its connection's descriptor where bytes may now flow again.
     pub fn end(&mut self, slot: u32) -> Option<c_int> {
         let binding = std::mem::take(self.slots.get_mut(slot as usize)?);

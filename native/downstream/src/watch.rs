@@ -3,6 +3,7 @@
 use crate::answers::Answer;
 use crate::framing::HeadLimits;
 use crate::image::{self, Image};
+use crate::sending::BodyFraming;
 use crate::{Current, loop_hooks, socket_hooks, thread, uv};
 use std::ffi::{CStr, CString, c_void};
 use std::sync::Mutex;
@@ -120,6 +121,25 @@ pub fn end(slot: u32) {
     {
         loop_hooks::settle(thread, descriptor);
     }
+}
+
+/// The response of `slot`, whose unfinished head the front end sends next and in one piece, is to begin at once: with
+/// its whole head, and `length` (None: chunked) for the body. To be called inside the cork that the head is written in.
+/// False: nothing was changed (no such connection, or TLS), and the head leaves with the first bytes of the body.
+pub fn head_alone(slot: u32, length: Option<u64>) -> bool {
+    let Some(connection) = thread::current().and_then(|thread| thread.bound_to(slot)) else {
+        return false;
+    };
+    if connection.is_raw() || connection.started {
+        return false;
+    }
+    connection.sending.head_alone(length.map_or(BodyFraming::Chunked, BodyFraming::Length));
+    true
+}
+
+/// Whether the front end keeps bytes of the response of `slot` that the kernel did not take. None: not known.
+pub fn waits(slot: u32) -> Option<bool> {
+    Some(thread::current()?.bound_to(slot)?.sending.short)
 }
 
 /// Answers that were given below JavaScript on this thread, as (status, count).
