@@ -4,12 +4,16 @@
 //     the upstream is paused until the front end asks for more;
 //   - one of unknown length goes through write, which takes everything but may report pressure; while an onWritable
 //     handler is set the front end drains its own buffer only when it is corked (uNetworking/uWebSockets
-//     HttpContext.h, on_writable), hence the empty cork;
+//     HttpContext.h, on_writable), hence the empty cork, and one cork may not be enough;
+//   - a head leaves at once also where no byte of the body is there yet (event streams, long polls). The front end
+//     completes a head with the first bytes only, so native/downstream does it; under TLS, which it cannot look into,
+//     the head waits for the first byte of the body;
 //   - an upstream that dies in the middle closes the connection: a cut body must never look whole.
-import { Row, RowKind, rowInts, type UpstreamClient } from '../../shared/native.ts'
+import { native, Row, RowKind, rowInts, type UpstreamClient } from '../../shared/native.ts'
 import { Phase, type Exchange } from '../exchange.ts'
 import { writeAnswer } from './answer.ts'
 import { statusLine } from './status-lines.ts'
+import { UnsentPieces } from './unsent.ts'
 
 /** Bodies up to this go out as one-byte strings: cheaper than making a view of the slab (measured: 60 against 150 ns). */
 const shortBodyBytes = 2048
@@ -32,6 +36,8 @@ export interface RespondOptions {
 
 export function createRespond({ client, finish, closing }: RespondOptions): Respond {
   const { slab, rows } = client
+  const frontEnd = native()
+  const pieces = new UnsentPieces()
   // The row that `corked` writes: cork takes a closure, and making one per response would cost more than this.
   let kind = 0
   let at = 0
@@ -83,6 +89,7 @@ export function createRespond({ client, finish, closing }: RespondOptions): Resp
       if ((kind & RowKind.head) !== 0) {
         exchange.total = (kind & RowKind.length) !== 0 ? lengthAt(at) : -1
         exchange.response.onWritable(exchange.onWritable)
+        if (bodyLength === 0 && exchange.total !== 0) frontEnd.frontEndHeadAlone(exchange.slot, exchange.total)
       }
       exchange.responseBytes += bodyLength
       if (exchange.total >= 0) streamKnown(exchange, bodyLength)
@@ -118,28 +125,25 @@ export function createRespond({ client, finish, closing }: RespondOptions): Resp
   }
 
   function streamKnown(exchange: Exchange, length: number): void {
-    if (length === 0 && exchange.total > 0) {
-      // Nothing to send yet: the head must not wait for the body (long polls), and tryEnd would take it as the end.
-      flushHead(exchange)
-      return
-    }
+    // tryEnd would take no bytes as the end.
+    if (length === 0 && exchange.total > 0) return
     const from = rows[at + Row.bodyOffset]!
     const chunk = slab.subarray(from, from + length)
     if (exchange.unsent !== null) {
-      exchange.unsent = Buffer.concat([exchange.unsent, chunk])
+      // Read before the pause was told.
+      const before = exchange.unsent
+      exchange.unsent = Buffer.concat([before, chunk])
+      pieces.giveBack(before)
       return
     }
     const base = exchange.response.getWriteOffset()
     const [ok] = exchange.response.tryEnd(chunk, exchange.total)
     if (ok) return
     const taken = exchange.response.getWriteOffset() - base
-    exchange.unsent = Buffer.from(chunk.subarray(taken))
+    exchange.unsent = pieces.copy(chunk.subarray(taken))
     exchange.unsentOffset = base + taken
     pauseUpstream(exchange)
   }
-
-  /** With a known length the front end writes the head together with the first bytes; there is nothing to do before. */
-  function flushHead(_exchange: Exchange): void {}
 
   function streamUnknown(exchange: Exchange, length: number): void {
     const { response } = exchange
@@ -160,12 +164,15 @@ export function createRespond({ client, finish, closing }: RespondOptions): Resp
         return false
       }
       exchange.unsent = null
+      pieces.giveBack(rest)
       if (exchange.upstreamDone) {
         finish(exchange)
         return true
       }
     } else if (exchange.total < 0) {
       exchange.response.cork(nothing)
+      // Bytes left over: the next ones would only pile up behind them, in the front end's memory.
+      if (frontEnd.frontEndWaits(exchange.slot)) return false
     }
     if (exchange.upstreamPaused) {
       exchange.upstreamPaused = false
