@@ -8,6 +8,7 @@ import { Control } from '../control/control.ts'
 import { lastGoodFile } from '../control/last-good.ts'
 import { listenerUrl } from '../control/ports.ts'
 import { createLog, type Log } from '../shared/log.ts'
+import { checkRoute } from './check.ts'
 
 export const usage = `usage: polygate run [--config FILE] [--watch] [--last-good]
 
@@ -30,7 +31,7 @@ export async function main(args: string[]): Promise<number> {
   const configFile = findConfigFile(values.config)
   const log = createLog('control')
   const control = new Control({
-    load: () => loadConfig(configFile, process.env).plan,
+    load: () => loadConfig(configFile, process.env, checkRoute).plan,
     configFile,
     workerEntry: workerEntry(),
     lastGoodFile: lastGoodFile(configFile, process.env),
