@@ -68,26 +68,17 @@ const endpoints: Readonly<Record<string, Endpoint>> = {
       POST: async subject => {
         const result = await subject.reload()
         if (result.ok) return json(200, { version: result.version })
-        return problem(409, 'Reload Refused', 'reload_refused', { version: result.version, reasons: result.reasons })
+        return refusal('reload_refused', {}, { version: result.version, reasons: result.reasons })
       },
     },
   },
 }
 
-function problem(
-  status: number,
-  title: string,
-  code: string,
-  more: object = {},
-  headers: Record<string, string> = {},
-): Reply {
-  const body = { type: 'about:blank', title, status, code, requestId: randomUUID(), ...more }
-  return { status, type: 'application/problem+json', body: `${JSON.stringify(body)}\n`, headers }
-}
-
-function refusal(code: ErrorCode, headers: Record<string, string> = {}): Reply {
+/** `more`: further members of the problem. */
+function refusal(code: ErrorCode, headers: Record<string, string> = {}, more: object = {}): Reply {
   const { status, title } = errorKinds[code]
-  return problem(status, title, publicCode(code), {}, headers)
+  const body = { type: 'about:blank', title, status, code: publicCode(code), requestId: randomUUID(), ...more }
+  return { status, type: 'application/problem+json', body: `${JSON.stringify(body)}\n`, headers }
 }
 
 export class AdminServer {

@@ -250,6 +250,7 @@ export function createGateway(): Gateway {
     heads.setLimits(limits.maxHeadBytes, limits.maxHeaders)
   }
 
+  metrics.frontEndAnswers = () => addon.frontEndAnswers()
   metrics.accessLogDropped = () => accessLog?.dropped ?? 0
   metrics.gauges = {
     pool: () => poolGauges(upstreams, client),

@@ -1,5 +1,6 @@
 // The one table of answers that Polygate gives by itself: code -> status, title, source. Everything that refuses or
-// fails a request names a code from here; `respond` turns it into application/problem+json (RFC 9457).
+// fails a request names a code from here; `respond` turns it into application/problem+json (RFC 9457). The README has the
+// same table for those who read the answers, and a test compares the two.
 
 /** Who is to blame: the client, the upstream, a plugin, or the gateway itself. */
 export type ErrorSource = 'client' | 'upstream' | 'plugin' | 'gateway'
@@ -25,6 +26,8 @@ export const errorKinds = {
   forbidden: kind(403, 'Forbidden', 'client'),
   no_route: kind(404, 'No Route', 'client'),
   method_not_allowed: kind(405, 'Method Not Allowed', 'client'),
+  /** Of the admin server: the configuration, or a worker, refused. */
+  reload_refused: kind(409, 'Reload Refused', 'client'),
   expectation_failed: kind(417, 'Expectation Failed', 'client'),
   body_too_large: kind(413, 'Content Too Large', 'client'),
   head_too_large: kind(431, 'Request Header Fields Too Large', 'client'),
@@ -38,9 +41,17 @@ export const errorKinds = {
   overloaded: kind(503, 'Overloaded', 'gateway', true),
   store_unavailable: kind(503, 'Store Unavailable', 'gateway', true),
   internal: kind(500, 'Internal Error', 'gateway'),
+  version_not_supported: kind(505, 'HTTP Version Not Supported', 'client'),
 } as const satisfies Record<string, ErrorKind>
 
-/** The design has one code, `too_large`, for both 413 and 431; this is what the client reads. */
 export type ErrorCode = keyof typeof errorKinds
-export const publicCode = (code: ErrorCode): string =>
-  code === 'body_too_large' || code === 'head_too_large' ? 'too_large' : code
+
+/** Several kinds that a client need not tell apart by more than the status have one code in its answer. */
+const publicCodes: Readonly<Partial<Record<ErrorCode, string>>> = {
+  body_too_large: 'too_large',
+  head_too_large: 'too_large',
+  version_not_supported: 'bad_request',
+}
+
+/** What the client reads. */
+export const publicCode = (code: ErrorCode): string => publicCodes[code] ?? code

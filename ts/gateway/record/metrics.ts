@@ -41,6 +41,13 @@ for (const [name, reason] of Object.entries(ErrorReason)) errorReasons[reason] =
 
 const rejectionCodes = Object.keys(errorKinds) as ErrorCode[]
 
+/** Kinds of the answers that the front end gives below JavaScript (native/downstream), by status. */
+const frontEndCodes: Readonly<Record<number, ErrorCode>> = {
+  400: 'bad_request',
+  431: 'head_too_large',
+  505: 'version_not_supported',
+}
+
 /** Counters of one plan. They live on after a switch until the last request that began with the plan has ended. */
 export class PlanMetrics {
   readonly #routes: readonly string[]
@@ -151,6 +158,9 @@ export class WorkerMetrics {
   /** Lines dropped since start, as the access log counts them. */
   accessLogDropped: () => number = () => 0
   #droppedBefore = 0
+  /** Set by the wiring: answers given below JavaScript so far, as 32-bit counters by status. */
+  frontEndAnswers: () => readonly (readonly [status: number, count: number])[] = () => []
+  readonly #frontEndBefore = new Map<number, number>()
 
   /** `methods` are the names that method ids index; an id without a name counts as `_other`. */
   constructor(methods: readonly string[]) {
@@ -192,6 +202,7 @@ export class WorkerMetrics {
     }
     for (const plan of this.#plans) plan.takeInto(delta)
     this.#plans = this.#plans.filter(plan => plan === this.#current || plan.active > 0)
+    this.#countFrontEndAnswers()
     this.#rejections.take((index, count) => {
       delta.rejections.push([rejectionCodes[index]!, count])
     })
@@ -199,6 +210,16 @@ export class WorkerMetrics {
     delta.accessLogDropped = dropped - this.#droppedBefore
     this.#droppedBefore = dropped
     return delta
+  }
+
+  #countFrontEndAnswers(): void {
+    for (const [status, count] of this.frontEndAnswers()) {
+      // The counters wrap.
+      const more = (count - (this.#frontEndBefore.get(status) ?? 0)) >>> 0
+      if (more === 0) continue
+      this.#frontEndBefore.set(status, count)
+      this.#rejections.add(rejectionCodes.indexOf(frontEndCodes[status] ?? 'bad_request'), more)
+    }
   }
 
   #takeGauges(): Gauges | null {
