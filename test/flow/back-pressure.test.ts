@@ -1,8 +1,10 @@
-// Pins: a receiver that does not read holds the sender up, in each direction; what is under way then lies in the
-// kernel's buffers and not in the gateway, and all of it arrives when the receiver reads on.
+// Pins: a receiver that does not read, or reads little at a time, holds the sender up, in each direction; what is under
+// way then lies in the kernel's buffers and not in the gateway, and all of it arrives when the receiver reads on.
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createConnection, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { residentKiB, startGateway, type RunningGateway } from '../helpers/gateway.ts'
 import { RawClient } from '../helpers/raw-client.ts'
@@ -122,4 +124,39 @@ test('a download by a client that does not read', async t => {
   const sender = await within(10_000, 'the upstream connection', upstreamSocket)
   await expectHeld(t, gateway, sender, before)
   await within(60_000, 'the body', readBody(client, bodyBytes))
+})
+
+// Through a unix socket: its buffer takes less at a time than what is read from the upstream.
+test('a download of unknown length by a client that reads little at a time', async t => {
+  const readBytes = 128 * 1024 ** 2
+  // 1.5 MiB were measured, and 20 where the next bytes were read while earlier ones still waited.
+  const mostKiB = 10 * 1024
+  const upstream = await startRawUpstream(t, async (socket, received) => {
+    await received('\r\n\r\n')
+    socket.write('HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n')
+    pour(socket)
+  })
+  const folder = mkdtempSync(join(tmpdir(), 'polygate-back-pressure-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const path = join(folder, 'gateway.sock')
+  const gateway = await startGateway(t, `listen: [ { unix: ${path} } ]\n${config(upstream)}`)
+  const [worker] = gateway.workers()
+  assert.ok(worker !== undefined)
+  const before = residentKiB(worker)
+  const client = createConnection(path)
+  t.after(() => client.destroy())
+  client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  let [read, largest] = [0, 0]
+  const readAll = async (): Promise<void> => {
+    for await (const part of client as AsyncIterable<Buffer>) {
+      read += part.length
+      largest = Math.max(largest, residentKiB(worker))
+      if (read >= readBytes) return
+      // Other events first: the gateway is always ahead of this reader.
+      await new Promise(resolve => setTimeout(resolve, 1))
+    }
+  }
+  await within(60_000, 'the body', readAll())
+  assert.ok(read >= readBytes, `the connection ended after ${read} bytes`)
+  assert.ok(largest - before < mostKiB, `the worker grew by ${largest - before} KiB`)
 })
