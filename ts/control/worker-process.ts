@@ -84,6 +84,7 @@ export class WorkerProcess {
         ...process.env,
         UWS_HTTP_MAX_HEADERS_SIZE: String(options.maxHeadBytes),
         POLYGATE_WORKER: String(options.number),
+        POLYGATE_CONTROL: String(process.pid),
       },
     })
     this.pid = this.#child.pid ?? 0

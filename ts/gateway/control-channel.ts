@@ -22,14 +22,21 @@ export const exitSoftware = 70
 
 const defaultDrainMs = 10_000
 
-/** Exits the process at the latest when the drain's deadline is over. */
-export async function serveControl(create: () => Promise<Gateway> | Gateway, frontEnd: () => string): Promise<void> {
+/**
+ * Exits the process at the latest when the drain's deadline is over. `onOrphaned`: control is gone; the process will end
+ * by itself within so many milliseconds.
+ */
+export async function serveControl(
+  create: () => Promise<Gateway> | Gateway,
+  frontEnd: () => string,
+  onOrphaned: (withinMs: number) => void = () => {},
+): Promise<void> {
   const log = createLog(`worker ${process.env['POLYGATE_WORKER'] ?? process.pid}`)
   if (!process.send) throw new Error('a worker is started by control, not by hand: use `polygate run`')
   // Ctrl-C reaches the whole group, and SIGHUP a whole session: control decides what they mean.
   process.on('SIGINT', () => {})
   process.on('SIGHUP', () => {})
-  const channel = new ControlChannel(log)
+  const channel = new ControlChannel(log, onOrphaned)
   process.on('uncaughtException', error => channel.crash(error))
   process.on('disconnect', () => channel.orphaned())
   process.on('SIGTERM', () => channel.drain(channel.drainMs))
@@ -44,17 +51,21 @@ export async function serveControl(create: () => Promise<Gateway> | Gateway, fro
 
 class ControlChannel {
   readonly #log: Log
+  readonly #onOrphaned: (withinMs: number) => void
   #gateway: Gateway | null = null
   #prepared: { transaction: number; plan: Plan } | null = null
   /** Prepares and commits run one after the other, in the order of their messages. */
   #order: Promise<void> = Promise.resolve()
   #draining = false
+  /** Of the drain under way. */
+  #exitAtMs = 0
   #beats = 0
   /** Of the running plan; what an orphan gives its requests. */
   drainMs = defaultDrainMs
 
-  constructor(log: Log) {
+  constructor(log: Log, onOrphaned: (withinMs: number) => void) {
     this.#log = log
+    this.#onOrphaned = onOrphaned
   }
 
   open(gateway: Gateway, frontEnd: string): void {
@@ -126,6 +137,7 @@ class ControlChannel {
   drain(deadlineMs: number): void {
     if (this.#draining) return
     this.#draining = true
+    this.#exitAtMs = performance.now() + deadlineMs + heartbeatMs
     const finish = (): void => {
       this.#report()
       if (process.connected) send({ kind: 'drained' }, () => process.exit(0))
@@ -142,9 +154,11 @@ class ControlChannel {
 
   /** Control is gone: nobody would replace, reload or stop this process. */
   orphaned(): void {
-    if (this.#draining) return
-    this.#log.error('control is gone; this worker ends its requests and exits')
-    this.drain(this.drainMs)
+    if (!this.#draining) {
+      this.#log.error('control is gone; this worker ends its requests and exits')
+      this.drain(this.drainMs)
+    }
+    this.#onOrphaned(Math.max(0, this.#exitAtMs - performance.now()))
   }
 
   /** State is unknown after an error nobody caught: say so, hand over what was counted, and be replaced. */

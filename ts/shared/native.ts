@@ -16,6 +16,13 @@ declare global {
 export interface Native extends NativeHeads {
   /** Equals package.json's version; a mismatch is refused at load. */
   version(): string
+  /**
+   * Has the kernel end this process when `parent` has ended and `outliveParent` is not called within the grace: a loop
+   * or a stop must not keep it. False: not on this platform.
+   */
+  dieWithParent(parent: number, graceSeconds: number): boolean
+  /** The parent's end was noticed; this process ends by itself, and is ended after so many seconds. */
+  outliveParent(seconds: number): void
   UpstreamClient: new (options: UpstreamClientOptions, onBatch: (rows: number) => void) => UpstreamClient
   /** `heads`: the id of the worker's RequestHeads. */
   Exchanges: new (heads: number) => NativeExchanges

@@ -4,6 +4,7 @@ mod arguments;
 mod downstream;
 mod exchanges;
 mod heads;
+mod parent;
 mod upstream;
 
 /// The addon's version; `ts/shared/native.ts` refuses an addon of another version than the package's.
