@@ -6,7 +6,7 @@
 //! a recipient may ignore both). Framing that two readers could understand differently is refused, never repaired.
 
 use crate::edit::Edit;
-use crate::head_lines::{Body, body_of};
+use crate::head_lines::{Body, FRONT_END_LENGTH, body_of, shorten_length};
 use memchr::memmem;
 
 /// Bytes of one chunk-size line, and of all trailer lines together, that are tolerated.
@@ -72,6 +72,8 @@ pub struct Step {
 enum State {
     Start,
     Body(u64),
+    /// A body longer than the front end can count, up to where its count ends.
+    Endless(u64),
     Size {
         value: u64,
         digits: u32,
@@ -135,14 +137,14 @@ impl Framing {
     /// Body bytes that are still due, where the length is known.
     pub const fn remaining(&self) -> Option<u64> {
         match self.state {
-            State::Body(remaining) => Some(remaining),
+            State::Body(remaining) | State::Endless(remaining) => Some(remaining),
             _ => None,
         }
     }
 
     /// Whether a chunked body is being received.
     pub const fn in_chunks(&self) -> bool {
-        !matches!(self.state, State::Start | State::Body(_) | State::Refused(_))
+        !matches!(self.state, State::Start | State::Body(_) | State::Endless(_) | State::Refused(_))
     }
 
     /// Goes on with received bytes, up to the end of one message. A completed head replaces what is in `head`.
@@ -168,6 +170,13 @@ impl Framing {
                     }
                     self.state = State::Body(remaining - taken);
                     break Stop::More;
+                }
+                State::Endless(remaining) => {
+                    let taken = edit.keep(remaining);
+                    self.state = State::Endless(remaining - taken);
+                    // 10^18 bytes take longer than connections live. Were they to come, the front end would take the
+                    // next one for a request.
+                    break if taken == remaining { Stop::Refuse(Refused::Malformed) } else { Stop::More };
                 }
                 State::Refused(why) => break Stop::Refuse(why),
                 _ => {
@@ -216,10 +225,14 @@ impl Framing {
         };
         head.clear();
         head.extend_from_slice(received);
+        if let Body::LongLength(length) = body {
+            shorten_length(&mut edit.bytes[edit.read..edit.read + end], length);
+        }
         edit.keep_head(end);
         self.state = match body {
-            Body::None | Body::Length(0) => State::Start,
-            Body::Length(length) => State::Body(length),
+            Body::None | Body::Length(0) | Body::LongLength(0) => State::Start,
+            Body::LongLength(length) if length > FRONT_END_LENGTH => State::Endless(FRONT_END_LENGTH),
+            Body::Length(length) | Body::LongLength(length) => State::Body(length),
             Body::Chunked => State::Size { value: 0, digits: 0 },
         };
         None

@@ -109,6 +109,19 @@ fn table() -> Vec<(String, Vec<String>, &'static str)> {
         ),
         (post("Content-Length: 5\r\n", "hell"), vec![], "inside a body"),
         (post("Content-Length: 999999999999999999\r\n", "x"), vec![], "inside a body"),
+        (post("Content-Length: 9223372036854775807\r\n", "x"), vec![], "inside a body"),
+        (
+            post("Content-Length: 00000000000000000000000000000005\r\n", "helloGET") + &GET[3..],
+            vec![post("Content-Length:                                5\r\n", "hello"), GET.into()],
+            "between messages",
+        ),
+        (
+            post("Content-Length:0000000000000000000\r\n", "") + GET,
+            vec![post("Content-Length:                  0\r\n", ""), GET.into()],
+            "between messages",
+        ),
+        refused(post("Content-Length: 000000000000000000000000000000005\r\n", "hello")),
+        refused(post("Content-Length: 9223372036854775808\r\n", "x")),
         refused(post("Content-Length: 5\r\nContent-Length: 5\r\n", "hello")),
         refused(post("Content-Length: 5\r\nContent-Length: 6\r\n", "hello!")),
         refused(post("Content-Length: 5, 5\r\n", "hello")),
@@ -240,4 +253,21 @@ fn random_bytes_and_cuts_never_panic_and_agree() {
         }
         assert_eq!(run(cuts), whole, "seed {seed}: {}", String::from_utf8_lossy(&input));
     }
+}
+
+#[test]
+fn a_body_that_the_front_end_cannot_count_is_refused_where_its_count_ends() {
+    let (mut framing, mut head) = (Framing::new(), Vec::new());
+    let mut bytes = b"POST / HTTP/1.1\r\nContent-Length: 1000000000000000000\r\n\r\nab".to_vec();
+    let step = framing.advance(&mut bytes, LIMITS, &mut head);
+    assert_eq!(step.stop, Stop::More);
+    assert!(String::from_utf8_lossy(&bytes).contains(":  999999999999999999\r\n"), "what the front end reads");
+    assert!(String::from_utf8_lossy(&head).contains(": 1000000000000000000\r\n"), "what was received");
+    assert_eq!(framing.remaining(), Some(FRONT_END_LENGTH - 2));
+    assert!(!framing.in_chunks() && !framing.at_start());
+    // 10^18 bytes later.
+    framing.state = State::Endless(3);
+    let mut rest = *b"cdeGET / HTTP/1.1\r\n\r\n";
+    let step = framing.advance(&mut rest, LIMITS, &mut head);
+    assert_eq!((step.delivered, step.stop), (3, Stop::Refuse(Refused::Malformed)));
 }

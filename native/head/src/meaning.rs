@@ -5,8 +5,8 @@ use crate::fields::Field;
 use crate::name::Name;
 use crate::{Flag, Framing, Method, Refusal};
 
-/// 2^63 - 1 has 19 digits.
-const MAX_LENGTH_DIGITS: usize = 19;
+/// 2^63 - 1 has 19 digits, and a sender may pad with zeros. `native/downstream` has the same bound.
+const MAX_LENGTH_DIGITS: usize = 32;
 /// Of fields named by `Connection`: each is compared with each field when the head is composed.
 const MAX_CONNECTION_NAMES: usize = 64;
 
@@ -131,8 +131,8 @@ fn read_length(field: Field, input: &[u8]) -> Result<u64, Refusal> {
         if !digit.is_ascii_digit() {
             return Err(Refusal::BadLength);
         }
-        // Bounded: 19 digits fit into 64 bits.
-        length = length * 10 + u64::from(digit - b'0');
+        let longer = length.checked_mul(10).and_then(|sum| sum.checked_add(u64::from(digit - b'0')));
+        length = longer.ok_or(Refusal::BadLength)?;
     }
     if length > i64::MAX as u64 { Err(Refusal::BadLength) } else { Ok(length) }
 }

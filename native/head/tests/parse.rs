@@ -181,6 +181,9 @@ fn bad_lengths() {
         ("Content-Length: 9223372036854775808\r\n", Refusal::BadLength),
         ("Content-Length: 18446744073709551621\r\n", Refusal::BadLength),
         ("Content-Length: 99999999999999999999999\r\n", Refusal::BadLength),
+        ("Content-Length: 00000000000009223372036854775808\r\n", Refusal::BadLength),
+        ("Content-Length: 99999999999999999999999999999999\r\n", Refusal::BadLength),
+        ("Content-Length: 000000000000000000000000000000005\r\n", Refusal::BadLength),
         ("Content-Length: 5\x0b\r\n", Refusal::BadValue),
         ("Content-Length : 5\r\n", Refusal::SpaceInName),
     ] {
@@ -360,6 +363,8 @@ fn framing() {
         ("Content-Length: 5\r\n", Framing::Length(5)),
         ("Content-Length:   005  \r\n", Framing::Length(5)),
         ("content-LENGTH: 9223372036854775807\r\n", Framing::Length(i64::MAX as u64)),
+        ("Content-Length: 00000000000009223372036854775807\r\n", Framing::Length(i64::MAX as u64)),
+        ("Content-Length: 00000000000000000000000000000005\r\n", Framing::Length(5)),
         ("Content-Length: 0\r\n", Framing::Length(0)),
         ("Transfer-Encoding: chunked\r\n", Framing::Chunked),
         ("TRANSFER-ENCODING:CHUNKED \r\n", Framing::Chunked),
