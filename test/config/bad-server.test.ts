@@ -166,7 +166,7 @@ limits:`,
 timeouts: { drainMs: 0, idleMs: 99999999999, idle: 1s }`,
     errors: [
       '2:22 timeouts.drainMs: found number 0, expected a whole number from 1 to 86400000 milliseconds',
-      '2:33 timeouts.idleMs: found number 99999999999, expected a whole number from 1000 to 86400000 milliseconds',
+      '2:33 timeouts.idleMs: found number 99999999999, expected a whole number from 0 to 86400000 milliseconds',
       '2:46 timeouts.idle: unknown key, expected one of drainMs, idleMs',
     ],
   },

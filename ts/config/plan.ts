@@ -32,7 +32,7 @@ export interface ListenTlsPlan {
     readonly certificate: string
     readonly key: string
   }[]
-  /** CA file for client certificates, or null. The binding asks for one but does not insist (facts/uws 1.5). */
+  /** File of the authorities one of which must have signed the client's certificate, or null: none is asked for. */
   readonly clientCa: string | null
   readonly minVersion: '1.2' | '1.3'
   /** Hash over the content of all files above: a changed certificate is a changed plan. */
@@ -57,7 +57,7 @@ export interface LimitsPlan {
 
 export interface ServerTimeoutsPlan {
   readonly drainMs: number
-  /** Keep-alive idle time of client connections, seconds granularity. */
+  /** How long a client may keep its connection waiting; 0 means for ever. */
   readonly idleMs: number
 }
 

@@ -2,7 +2,7 @@
 // Exchanges are made once and reused by slot: closures that uWebSockets.js wants per request are made once per slot,
 // and a generation tells a late row or callback of an earlier request from one of this.
 import type { HttpRequest, HttpResponse, us_socket_context_t } from 'uWebSockets.js'
-import type { HeaderPair, ListenPlan, Plan, RoutePlan } from '../config/plan.ts'
+import type { HeaderPair, Plan, RoutePlan } from '../config/plan.ts'
 import { errorKinds, type ErrorCode } from '../shared/errors.ts'
 import type { Pipeline } from './pipeline.ts'
 
@@ -28,7 +28,6 @@ export interface RunningPlan {
 
 /** What the front end knows of the listener that a request came in by. */
 export interface Listener {
-  readonly plan: ListenPlan
   readonly scheme: 'http' | 'https'
   readonly port: number
 }

@@ -92,10 +92,14 @@ export function createGateway(): Gateway {
     corked: exchange => respond.corked(exchange),
   })
 
-  const listeners = new Listeners(frontEnd.uws, {
-    request: (response, request, listener) => begin(response, request, listener, null),
-    webSockets: (app, listener) =>
-      webSockets.attach(app, (response, request, handshake) => begin(response, request, listener, handshake)),
+  const listeners = new Listeners({
+    frontEnd,
+    handlers: {
+      request: (response, request, listener) => begin(response, request, listener, null),
+      webSockets: (app, listener) =>
+        webSockets.attach(app, (response, request, handshake) => begin(response, request, listener, handshake)),
+    },
+    unixSockets: process.env['POLYGATE_WORKER'] === '1',
   })
 
   function beginIn(
@@ -240,7 +244,7 @@ export function createGateway(): Gateway {
     accessLog = next.accessLog
     current = next.running
     upstreams = next.upstreams
-    next.listeners.commit()
+    next.listeners.commit(next.running.plan.timeouts)
     applyLimits(next.running.plan)
     if (before !== null && before.exchanges === 0) before.release()
   }

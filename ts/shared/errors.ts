@@ -28,6 +28,7 @@ export const errorKinds = {
   method_not_allowed: kind(405, 'Method Not Allowed', 'client'),
   /** Of the admin server: the configuration, or a worker, refused. */
   reload_refused: kind(409, 'Reload Refused', 'client'),
+  request_timeout: kind(408, 'Request Timeout', 'client', true),
   expectation_failed: kind(417, 'Expectation Failed', 'client'),
   body_too_large: kind(413, 'Content Too Large', 'client'),
   head_too_large: kind(431, 'Request Header Fields Too Large', 'client'),

@@ -33,6 +33,22 @@ export interface Native extends NativeHeads {
   frontEndWatch(file: string, maxHeadBytes: number, maxHeaders: number): boolean
   frontEndLimits(maxHeadBytes: number, maxHeaders: number): void
   /**
+   * Reads certificates, keys and the authorities of client certificates, for a listener of a hooked front end: TLS is
+   * done below it. The first certificate answers clients that name no known server. Returns an id, to be given back with
+   * `frontEndTlsDrop`. Throws an Error that names the file.
+   */
+  frontEndTls(certificates: readonly FrontEndCertificate[], clientCa: string | null, onlyTls13: boolean): number
+  /** The listener that is opened next on this thread has it; null: forgets that, if none was opened. */
+  frontEndTlsListen(id: number | null): void
+  /** What listeners with `old` accept from now on has `id`. Open connections are not touched. */
+  frontEndTlsExchange(old: number, id: number): void
+  frontEndTlsDrop(id: number): void
+  /**
+   * To be called about twice a second: connections whose client lets them wait for longer than `idleMs` end before the
+   * loop waits next. 0: none does.
+   */
+  frontEndTick(idleMs: number): void
+  /**
    * In a request handler: binds the request to a slot and holds back what follows it on its connection until
    * `frontEndEnd(slot)`. Returns the number of requests on the connection, this one included; 0 if it is not watched.
    */
@@ -42,17 +58,25 @@ export interface Native extends NativeHeads {
   /**
    * Inside the cork that a response's status and headers are written in, without any of its body: the head leaves at
    * once, completed with a Content-Length of `length` or, below 0, as chunked. False: it leaves with the first bytes of
-   * the body (TLS, a head past 16 KiB, a front end without the hooks).
+   * the body (a head past 16 KiB, a front end without the hooks).
    */
   frontEndHeadAlone(slot: number, length: number): boolean
   /** The front end keeps bytes of the slot's response that the kernel has not taken. False where it is not known. */
   frontEndWaits(slot: number): boolean
-  /** In a request handler: a copy of the head as received; null where it was not seen (TLS). */
+  /** In a request handler: a copy of the head as received; null where it was not seen. */
   frontEndHead(): Buffer | null
   /** In a request handler: the client's address; '' for unix sockets, null where the connection is not watched. */
   frontEndAddress(): string | null
   /** Answers given below JavaScript: status and count. */
   frontEndAnswers(): [status: number, count: number][]
+}
+
+export interface FrontEndCertificate {
+  /** Lower case, `*.` allowed. */
+  readonly hosts: readonly string[]
+  /** PEM files. */
+  readonly certificate: string
+  readonly key: string
 }
 
 export interface UpstreamClientOptions {
@@ -155,7 +179,7 @@ export interface NativeExchanges {
   end(slot: number): void
 }
 
-/** What `begin` says of connections whose bytes were not seen: TLS, or a front end without the hooks. */
+/** What `begin` says of connections whose bytes were not seen: a front end without the hooks. */
 export const headNotSeen = -2
 
 export const ForwardHow = {

@@ -5,9 +5,11 @@
 // Reason: what N-API gives is owned.
 #![allow(clippy::needless_pass_by_value)]
 
-use napi::bindgen_prelude::{Buffer, Env, Result};
+use std::time::Duration;
+
+use napi::bindgen_prelude::{Buffer, Env, Error, Result};
 use napi_derive::napi;
-use polygate_downstream::{self as downstream, HeadLimits};
+use polygate_downstream::{self as downstream, HeadLimits, Identity, TlsOptions};
 
 /// See `Native.frontEndWatch` in `ts/shared/native.ts`.
 #[napi(catch_unwind)]
@@ -24,6 +26,61 @@ pub fn front_end_watch(env: Env, path: String, max_head_bytes: u32, max_headers:
 #[napi(catch_unwind)]
 pub fn front_end_limits(max_head_bytes: u32, max_headers: u32) {
     downstream::set_limits(limits(max_head_bytes, max_headers));
+}
+
+/// An entry of `Native.frontEndTls`.
+#[napi(object)]
+pub struct FrontEndCertificate {
+    /// Lower case, `*.` allowed.
+    pub hosts: Vec<String>,
+    /// PEM file.
+    pub certificate: String,
+    /// PEM file.
+    pub key: String,
+}
+
+/// See `Native.frontEndTls`.
+#[napi(catch_unwind)]
+pub fn front_end_tls(
+    certificates: Vec<FrontEndCertificate>,
+    client_ca: Option<String>,
+    only_tls13: bool,
+) -> Result<u32> {
+    let identity = |one: FrontEndCertificate| Identity {
+        hosts: one.hosts,
+        certificate: one.certificate.into(),
+        key: one.key.into(),
+    };
+    let options = TlsOptions {
+        identities: certificates.into_iter().map(identity).collect(),
+        client_ca: client_ca.map(Into::into),
+        only_tls13,
+    };
+    downstream::tls(&options).map_err(Error::from_reason)
+}
+
+/// See `Native.frontEndTlsListen`.
+#[napi(catch_unwind)]
+pub fn front_end_tls_listen(id: Option<u32>) {
+    downstream::tls_listen(id);
+}
+
+/// See `Native.frontEndTlsExchange`.
+#[napi(catch_unwind)]
+pub fn front_end_tls_exchange(old: u32, new: u32) {
+    downstream::tls_exchange(old, new);
+}
+
+/// See `Native.frontEndTlsDrop`.
+#[napi(catch_unwind)]
+pub fn front_end_tls_drop(id: u32) {
+    downstream::tls_drop(id);
+}
+
+/// See `Native.frontEndTick`.
+#[napi(catch_unwind)]
+pub fn front_end_tick(idle_ms: f64) {
+    downstream::tick(Duration::try_from_secs_f64(idle_ms / 1000.0).unwrap_or(Duration::ZERO));
 }
 
 /// See `Native.frontEndBegin`.

@@ -11,6 +11,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub enum Answer {
     /// 400
     BadRequest,
+    /// 408
+    Timeout,
     /// 431
     HeadTooLarge,
     /// 505
@@ -19,7 +21,7 @@ pub enum Answer {
 
 impl Answer {
     /// All, in the order of [`Answer::index`].
-    pub const ALL: [Self; 3] = [Self::BadRequest, Self::HeadTooLarge, Self::Version];
+    pub const ALL: [Self; 4] = [Self::BadRequest, Self::Timeout, Self::HeadTooLarge, Self::Version];
 
     /// Position in the counters.
     pub const fn index(self) -> usize {
@@ -30,6 +32,7 @@ impl Answer {
     pub const fn status(self) -> u16 {
         match self {
             Self::BadRequest => 400,
+            Self::Timeout => 408,
             Self::HeadTooLarge => 431,
             Self::Version => 505,
         }
@@ -38,30 +41,34 @@ impl Answer {
     const fn title(self) -> &'static str {
         match self {
             Self::BadRequest => "Bad Request",
+            Self::Timeout => "Request Timeout",
             Self::HeadTooLarge => "Request Header Fields Too Large",
             Self::Version => "HTTP Version Not Supported",
         }
     }
 
     /// How the front end's answer begins. Nothing that JavaScript can write has this form: it lacks Date and length.
-    const fn own(self) -> &'static [u8] {
-        match self {
+    const fn own(self) -> Option<&'static [u8]> {
+        Some(match self {
             Self::BadRequest => b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n<h1>",
+            // It closes without a word.
+            Self::Timeout => return None,
             Self::HeadTooLarge => b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n\r\n<h1>",
             Self::Version => b"HTTP/1.1 505 HTTP Version Not Supported\r\nConnection: close\r\n\r\n<h1>",
-        }
+        })
     }
 
     const fn code(self) -> &'static str {
         match self {
             Self::BadRequest | Self::Version => "bad_request",
+            Self::Timeout => "request_timeout",
             Self::HeadTooLarge => "too_large",
         }
     }
 
     /// The status of the front end's own answer, if `sent` is one.
     pub fn of_front_end(sent: &[u8]) -> Option<Self> {
-        let answer = *Self::ALL.iter().find(|answer| sent.starts_with(answer.own()))?;
+        let answer = *Self::ALL.iter().find(|answer| answer.own().is_some_and(|own| sent.starts_with(own)))?;
         // The parser says 505 of any target that it does not understand. Other versions never reach it.
         Some(if answer == Self::Version { Self::BadRequest } else { answer })
     }

@@ -7,9 +7,13 @@
 //! Nothing here makes a system call: reading is the caller's closure.
 
 use crate::framing::{Framing, HeadLimits, Refused, Stop};
+use crate::patience::Patience;
 use crate::remote::Remote;
 use crate::sending::Sending;
+use crate::tls::Session;
 use std::ffi::{c_int, c_void};
+
+mod waiting;
 
 /// What is kept of a client that sends ahead; more stays in the kernel.
 pub const STASH_LIMIT: usize = 64 * 1024;
@@ -26,10 +30,8 @@ pub const PRIORITIZED: c_int = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Nothing was received yet.
-    New,
     Http,
-    /// TLS, or upgraded: bytes pass as they are.
+    /// Upgraded: bytes pass as they are.
     Raw,
     /// Refused by us: bytes are swallowed until the client or the front end's idle timer ends it.
     Refused {
@@ -78,12 +80,23 @@ pub struct Connection {
     pub wanted: c_int,
     /// We do not let libuv watch for input at the moment.
     pub masked: bool,
+    /// We let libuv watch for output, whatever the front end asked for.
+    pub flushing: bool,
     /// Is in the thread's list of connections to be dispatched.
     pub due: bool,
     /// A byte of the response to the current message has been sent.
     pub started: bool,
+    /// Its patience is at an end; it is in the thread's list, too.
+    pub expired: bool,
+    /// Bytes of responses that the kernel has taken.
+    pub sent: u64,
     pub remote: Remote,
     pub sending: Sending,
+    /// TLS; then everything else here is about the plain text.
+    pub session: Option<Box<Session>>,
+    patience: Patience,
+    /// Body bytes that the front end was given.
+    received: u64,
     kind: Kind,
     pending: bool,
     end: End,
@@ -96,18 +109,24 @@ pub struct Connection {
 
 impl Connection {
     /// An accepted connection.
-    pub fn new(serial: u32, remote: Remote) -> Self {
+    pub fn new(serial: u32, remote: Remote, session: Option<Box<Session>>) -> Self {
         Self {
             serial,
             requests: 0,
             handle: std::ptr::null_mut(),
             wanted: 0,
             masked: false,
+            flushing: false,
             due: false,
             started: false,
+            expired: false,
+            sent: 0,
             remote,
             sending: Sending::new(),
-            kind: Kind::New,
+            session,
+            patience: Patience::default(),
+            received: 0,
+            kind: Kind::Http,
             pending: false,
             end: End::Open,
             starved: false,
@@ -117,7 +136,7 @@ impl Connection {
         }
     }
 
-    /// Whether bytes pass unseen: TLS or upgraded.
+    /// Whether bytes pass unseen: upgraded.
     pub fn is_raw(&self) -> bool {
         self.kind == Kind::Raw
     }
@@ -155,7 +174,7 @@ impl Connection {
             Kind::Raw => self.give_stash(out),
             _ if self.blocked() => self.fill(STASH_LIMIT, &mut read),
             _ if self.stash_len() == 0 => return self.receive_directly(out, limits, head, read),
-            _ => return self.receive_from_stash(out, limits, head, read),
+            Kind::Http => return self.receive_from_stash(out, limits, head, read),
         };
         (received, false)
     }
@@ -173,13 +192,6 @@ impl Connection {
             Received::Bytes(count) => count.min(size),
             other => return (other, false),
         };
-        if self.kind == Kind::New {
-            // RFC 8446 5.1: the first byte of a TLS connection is a handshake record's type; no method begins with it.
-            self.kind = if out[0] == 0x16 { Kind::Raw } else { Kind::Http };
-            if self.kind == Kind::Raw {
-                return (Received::Bytes(count), false);
-            }
-        }
         let fresh = self.framing.at_start();
         let step = self.framing.advance(&mut out[..count], limits, head);
         if step.consumed < count && !matches!(step.stop, Stop::Refuse(_)) {
@@ -222,6 +234,7 @@ impl Connection {
         if step.head {
             self.started = false;
         }
+        self.received += step.delivered as u64;
         self.starved = step.stop == Stop::NeedHead;
         let received = match step.stop {
             Stop::Refuse(why) => {
@@ -308,9 +321,22 @@ impl Connection {
     /// The front end would get something from a `recv` now, though the kernel may not say so.
     pub fn ready(&self) -> bool {
         let ended = self.end == End::Seen;
+        // Plain text of which the kernel knows nothing: a blocked connection still reads it, into its stash.
+        let more = self.session.as_ref().is_some_and(|session| session.has_plain());
         self.wanted & READABLE != 0
             && !self.handle.is_null()
-            && if self.stash_len() == 0 { ended } else { !self.blocked() && (ended || !self.starved) }
+            && if self.stash_len() == 0 { ended || more } else { !self.blocked() && (ended || more || !self.starved) }
+    }
+
+    /// TLS has something to say that the kernel did not take.
+    pub fn is_stuck(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.is_stuck())
+    }
+
+    /// The client speaks something else than TLS to a TLS listener: from now on as after a refusal.
+    pub fn refuse(&mut self) {
+        self.drop_stash(self.stash_len());
+        self.kind = Kind::Refused { swallowed: 0 };
     }
 
     /// The front end has paused it. It goes on reading all the same while its buffer comes back full: without an end to
@@ -322,7 +348,7 @@ impl Connection {
     /// Input must not be watched for: there is no room for it, or its end is known and would be reported for ever.
     pub fn wants_mask(&self) -> bool {
         match self.kind {
-            Kind::New | Kind::Refused { .. } => false,
+            Kind::Refused { .. } => false,
             Kind::Raw => self.end != End::Open,
             Kind::Http => self.end != End::Open || (self.stash_len() >= STASH_LIMIT && self.blocked()),
         }

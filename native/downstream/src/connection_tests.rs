@@ -1,6 +1,7 @@
 //! Pins the gate: one message at a time, in order, nothing lost, bounded memory, the end of the stream told last.
 
 use super::*;
+use crate::patience::Wait;
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 
@@ -39,7 +40,7 @@ const EMPTY: isize = -1;
 const ENDED: isize = 0;
 
 fn connection() -> Connection {
-    let mut connection = Connection::new(1, Remote::v4(Ipv4Addr::LOCALHOST, 1));
+    let mut connection = Connection::new(1, Remote::v4(Ipv4Addr::LOCALHOST, 1), None);
     connection.handle = std::ptr::dangling_mut::<u8>().cast();
     connection.wanted = READABLE;
     connection
@@ -183,13 +184,39 @@ fn both_sides_closed_ends_it_whatever_is_stashed() {
 }
 
 #[test]
-fn tls_passes_as_it_is() {
-    let hello = [&[0x16, 3, 1][..], GET, GET].concat();
-    let (mut connection, mut kernel) = (connection(), Kernel::of(&[&hello, GET], ENDED));
-    assert_eq!(receive(&mut connection, &mut kernel).1, hello);
+fn what_cannot_be_a_request_line_is_refused_at_its_first_byte() {
+    for first in [&b"\x16\x03\x01"[..], b"\0", b" GET", b"\n", b"\x80"] {
+        let (mut connection, mut kernel) = (connection(), Kernel::of(&[first], EMPTY));
+        let refused = Received::Refused { why: Refused::Malformed, answerable: true, close: false };
+        assert_eq!(receive(&mut connection, &mut kernel).0, refused, "{first:?}");
+    }
+}
+
+#[test]
+fn what_a_connection_waits_for() {
+    let post = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab";
+    let (mut connection, mut kernel) = (connection(), Kernel::of(&[&GET[..9], &GET[9..], post, b"cd"], EMPTY));
+    assert_eq!(connection.wait(), Wait::Head);
+    receive(&mut connection, &mut kernel);
+    assert!(connection.wait() == Wait::Head && connection.has_partial_head());
+    receive(&mut connection, &mut kernel);
     connection.begin();
-    assert_eq!(receive(&mut connection, &mut kernel).1, GET);
-    assert_eq!(receive(&mut connection, &mut kernel).0, Received::End);
+    assert!(connection.wait() == Wait::Nothing && !connection.has_partial_head());
+    connection.finish();
+    assert!(connection.wait() == Wait::Head && !connection.has_partial_head());
+    receive(&mut connection, &mut kernel);
+    connection.begin();
+    assert_eq!(connection.wait(), Wait::Body);
+    connection.wanted = 0;
+    assert_eq!(connection.wait(), Wait::Nothing, "paused by the front end");
+    connection.wanted = READABLE | WRITABLE;
+    assert_eq!(connection.wait(), Wait::Reader);
+    connection.wanted = READABLE;
+    receive(&mut connection, &mut kernel);
+    assert_eq!(connection.wait(), Wait::Nothing);
+    connection.become_raw();
+    connection.wanted = READABLE | WRITABLE;
+    assert_eq!(connection.wait(), Wait::Nothing, "WebSockets have timers of their own");
 }
 
 #[test]

@@ -201,8 +201,13 @@ impl Framing {
             }
         }
         let rest = edit.rest();
-        if rest.first() == Some(&b'\r') && rest.len() > 1 {
-            return Some(Stop::Refuse(Refused::Malformed));
+        match rest {
+            [b'\r', _, ..] => return Some(Stop::Refuse(Refused::Malformed)),
+            // No method begins so: whoever speaks something else (TLS begins with 0x16) need not wait for an answer.
+            [first, ..] if *first != b'\r' && !first.is_ascii_graphic() => {
+                return Some(Stop::Refuse(Refused::Malformed));
+            }
+            _ => {}
         }
         let limit = if limits.bytes == 0 { usize::MAX } else { limits.bytes };
         let from = self.searched.min(rest.len());

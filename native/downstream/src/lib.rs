@@ -6,7 +6,7 @@
 //! of `recv`, `send` and a few more. They call the real ones; no code of the image is changed.
 //!
 //! ```text
-//!   kernel ── recv ──> framing ──> gate ──> front end ──> handler (JS) ──> begin(slot) … end(slot)
+//!   kernel ── recv ──> (TLS) ──> framing ──> gate ──> front end ──> handler (JS) ──> begin(slot) … end(slot)
 //!                        │           └─ the next message waits here until end(slot)
 //!                        └─ head as received, for with_current()
 //! ```
@@ -25,20 +25,25 @@ mod head_lines;
 mod image;
 #[cfg(target_os = "linux")]
 mod loop_hooks;
+mod patience;
 mod remote;
 mod sending;
 #[cfg(target_os = "linux")]
 mod socket_hooks;
 #[cfg(target_os = "linux")]
 mod thread;
+mod tls;
 #[cfg(target_os = "linux")]
 mod uv;
 #[cfg(target_os = "linux")]
 mod watch;
 
 pub use framing::HeadLimits;
+pub use tls::{Identity, TlsOptions};
 #[cfg(target_os = "linux")]
-pub use watch::{answers, begin, end, head_alone, set_limits, stop, waits, watch, with_current};
+pub use watch::{
+    answers, begin, end, head_alone, set_limits, stop, tick, tls, tls_drop, tls_exchange, tls_listen, waits, watch, with_current,
+};
 
 /// The request whose handler the front end is calling.
 #[derive(Debug)]
@@ -47,7 +52,7 @@ pub struct Current<'a> {
     pub connection: u32,
     /// Requests bound to slots on this connection before this one.
     pub earlier_requests: u32,
-    /// The head as received, to the empty line and with it. None where only ciphertext was seen (TLS).
+    /// The head as received, to the empty line and with it. None where the handler is not the head's.
     pub head: Option<&'a [u8]>,
     /// The client's address, without port; empty for unix sockets.
     pub address: &'a str,
@@ -86,10 +91,24 @@ mod elsewhere {
     pub fn waits(_slot: u32) -> Option<bool> {
         None
     }
+    /// Nothing to do.
+    pub fn tick(_idle: std::time::Duration) {}
+    /// Always an error.
+    pub fn tls(_options: &super::TlsOptions) -> Result<u32, String> {
+        Err("the front end is not watched on this platform".to_owned())
+    }
+    /// Nothing to do.
+    pub fn tls_listen(_id: Option<u32>) {}
+    /// Nothing to do.
+    pub fn tls_exchange(_old: u32, _new: u32) {}
+    /// Nothing to do.
+    pub fn tls_drop(_id: u32) {}
     /// Always empty.
-    pub fn answers() -> [(u16, u32); 3] {
-        [(400, 0), (431, 0), (505, 0)]
+    pub fn answers() -> [(u16, u32); 4] {
+        [(400, 0), (408, 0), (431, 0), (505, 0)]
     }
 }
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{answers, begin, end, head_alone, set_limits, stop, waits, watch, with_current};
+pub use elsewhere::{
+    answers, begin, end, head_alone, set_limits, stop, tick, tls, tls_drop, tls_exchange, tls_listen, waits, watch, with_current,
+};

@@ -3,7 +3,10 @@
 //! From them we know which handle polls a connection, and through their callbacks the front end is called again for
 //! bytes that the kernel no longer has: from where libuv calls it, never from within itself.
 
-use crate::connection::{PRIORITIZED, READABLE};
+use crate::answers::Answer;
+use crate::connection::{PRIORITIZED, READABLE, WRITABLE};
+use crate::patience::Wait;
+use crate::socket_hooks::{Descriptor, refuse, transmit};
 use crate::thread::{self, Binding, Thread};
 use crate::uv::{self, PollCallback, PrepareCallback};
 use std::ffi::{c_int, c_void};
@@ -40,7 +43,8 @@ pub unsafe extern "C" fn uv_poll_start(handle: *mut c_void, events: c_int, callb
         Some(connection) if connection.handle == handle && (known.is_null() || known == callback as *mut c_void) => {
             connection.wanted = events;
             connection.masked = connection.wants_mask();
-            let effective = effective_events(events, connection.masked);
+            connection.flushing = connection.is_stuck();
+            let effective = effective_events(events, connection.masked, connection.flushing);
             settle(thread, descriptor);
             // SAFETY: as above, with our callback in the place of its own.
             unsafe { (uv.poll_start)(handle, effective, polled) }
@@ -51,8 +55,9 @@ pub unsafe extern "C" fn uv_poll_start(handle: *mut c_void, events: c_int, callb
 }
 
 /// With input masked we still want to hear of errors, and libuv forgets a handle without events.
-fn effective_events(wanted: c_int, masked: bool) -> c_int {
-    if masked { wanted & !READABLE | PRIORITIZED } else { wanted }
+fn effective_events(wanted: c_int, masked: bool, flushing: bool) -> c_int {
+    let events = if flushing { wanted | WRITABLE } else { wanted };
+    if masked { events & !READABLE | PRIORITIZED } else { events }
 }
 
 pub unsafe extern "C" fn uv_poll_stop(handle: *mut c_void) -> c_int {
@@ -102,14 +107,14 @@ pub fn settle(thread: &mut Thread, descriptor: c_int) {
     if connection.handle.is_null() {
         return;
     }
-    let masked = connection.wants_mask();
-    if masked != connection.masked {
+    let (masked, flushing) = (connection.wants_mask(), connection.is_stuck());
+    if masked != connection.masked || flushing != connection.flushing {
         connection.masked = masked;
+        connection.flushing = flushing;
         if connection.wanted != 0 {
+            let events = effective_events(connection.wanted, masked, flushing);
             // SAFETY: the handle is polled (`wanted`), so it is neither closed nor stopped.
-            unsafe {
-                (uv::functions().poll_start)(connection.handle, effective_events(connection.wanted, masked), polled);
-            }
+            unsafe { (uv::functions().poll_start)(connection.handle, events, polled) };
         }
     }
     if connection.ready() && !connection.due {
@@ -134,8 +139,32 @@ unsafe extern "C" fn polled(handle: *mut c_void, status: c_int, events: c_int) {
             connection.hang_up();
         }
     }
+    if events & WRITABLE != 0
+        && let Some(thread) = thread::current()
+    {
+        // SAFETY: as above.
+        let descriptor = unsafe { uv::descriptor_of(uv::functions(), handle) };
+        events = flush(thread, descriptor, events);
+    }
+    if events == 0 && status == 0 {
+        return;
+    }
     // SAFETY: libuv's handle, live during its callback.
     unsafe { dispatch(handle, status, events) };
+}
+
+/// TLS goes on with what it has to say. Returns the events that are left for the front end.
+fn flush(thread: &mut Thread, descriptor: c_int, events: c_int) -> c_int {
+    let Some(connection) = thread.connection(descriptor).filter(|connection| connection.flushing) else {
+        return events;
+    };
+    if let Some(session) = &mut connection.session {
+        // A connection that is broken is reported by the next read.
+        drop(session.flush(&mut Descriptor(descriptor)));
+    }
+    let left = events & (connection.wanted | !WRITABLE);
+    settle(thread, descriptor);
+    left
 }
 
 /// Calls the front end, again while it can have another message, and ends what `current` and `begin` refer to.
@@ -192,6 +221,11 @@ unsafe extern "C" fn prepared(handle: *mut c_void) {
         let Some(connection) = thread::current().and_then(|thread| thread.bound(binding)) else {
             continue;
         };
+        if connection.expired {
+            connection.expired = false;
+            expire(binding.descriptor);
+            continue;
+        }
         connection.due = false;
         if connection.ready() {
             let handle = connection.handle;
@@ -199,4 +233,34 @@ unsafe extern "C" fn prepared(handle: *mut c_void) {
             unsafe { dispatch(handle, 0, READABLE) };
         }
     }
+}
+
+/// Ends a connection whose client has let it wait for too long. Called from where libuv calls the front end.
+fn expire(descriptor: c_int) {
+    let Some(thread) = thread::current() else {
+        return;
+    };
+    let Some(connection) = thread.connection(descriptor).filter(|connection| !connection.handle.is_null()) else {
+        return;
+    };
+    if connection.has_partial_head() {
+        // The front end knows nothing of the request: there is time to let the answer be read.
+        connection.refuse();
+        return refuse(thread, descriptor, Answer::Timeout);
+    }
+    let handle = connection.handle;
+    if connection.wait() == Wait::Body && !connection.started {
+        connection.started = true;
+        let answer = thread.answer(Answer::Timeout);
+        transmit(thread, descriptor, &answer, libc::MSG_NOSIGNAL);
+    }
+    let callback = POLL.load(Ordering::Relaxed);
+    if callback.is_null() {
+        return;
+    }
+    // SAFETY: stored by `uv_poll_start` from an argument of this type.
+    let callback = unsafe { std::mem::transmute::<*mut c_void, PollCallback>(callback) };
+    thread.touched = -1;
+    // SAFETY: the handle is the connection's and not closed; to the front end it is as if the client had reset it.
+    unsafe { callback(handle, -libc::ECONNRESET, 0) };
 }

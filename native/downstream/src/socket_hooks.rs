@@ -1,4 +1,5 @@
-//! The functions that stand in for `accept4`, `close`, `recv`, `send` and `writev` within the front end's image.
+//! The functions that stand in for `listen`, `accept4`, `recv`, `send`, `writev`, `shutdown` and `close` within the
+//! front end's image.
 //!
 //! Each does its part and calls the real one. On a thread without state (see `thread`) they are plain calls.
 
@@ -7,9 +8,11 @@ use crate::connection::{Connection, Received};
 use crate::loop_hooks::settle;
 use crate::remote::Remote;
 use crate::sending::Sent;
-use crate::thread::{self, Thread};
+use crate::thread::{self, Receiving, Thread};
+use crate::tls::{Session, Socket};
 use libc::{sockaddr, socklen_t, ssize_t};
 use std::ffi::{c_int, c_void};
+use std::io::{self, IoSlice};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::slice;
 
@@ -26,6 +29,53 @@ fn errno() -> c_int {
     unsafe { *libc::__errno_location() }
 }
 
+/// A connection's descriptor, as TLS sees it.
+pub struct Descriptor(pub c_int);
+
+impl Socket for Descriptor {
+    fn receive(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        // SAFETY: `space` is writable for its length.
+        counted(unsafe { libc::recv(self.0, space.as_mut_ptr().cast(), space.len(), 0) })
+    }
+
+    fn send(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        // SAFETY: all zeros is a valid `msghdr`. `IoSlice` is an `iovec` by its documentation, and the kernel only reads.
+        counted(unsafe {
+            let mut message: libc::msghdr = std::mem::zeroed();
+            message.msg_iov = parts.as_ptr().cast_mut().cast();
+            message.msg_iovlen = parts.len().min(libc::UIO_MAXIOV as usize) as _;
+            libc::sendmsg(self.0, &raw const message, libc::MSG_NOSIGNAL)
+        })
+    }
+}
+
+fn counted(result: ssize_t) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+/// What the front end is told of a TLS result: as of a system call.
+fn told(result: io::Result<usize>) -> ssize_t {
+    match result {
+        Ok(count) => count as ssize_t,
+        Err(error) => {
+            let would_block = error.kind() == io::ErrorKind::WouldBlock;
+            set_errno(if would_block { libc::EAGAIN } else { error.raw_os_error().unwrap_or(libc::ECONNRESET) });
+            -1
+        }
+    }
+}
+
+pub unsafe extern "C" fn listen(descriptor: c_int, backlog: c_int) -> c_int {
+    // SAFETY: the front end's own arguments, passed on.
+    let result = unsafe { libc::listen(descriptor, backlog) };
+    if result == 0
+        && let Some(thread) = thread::current()
+    {
+        thread.listens(descriptor);
+    }
+    result
+}
+
 pub unsafe extern "C" fn accept4(
     listener: c_int,
     address: *mut sockaddr,
@@ -38,7 +88,13 @@ pub unsafe extern "C" fn accept4(
         && let Some(thread) = thread::current()
     {
         // SAFETY: after success the kernel has filled `address`, whose size the front end gave, or it is null.
-        thread.opened(descriptor, unsafe { remote_of(address) });
+        let remote = unsafe { remote_of(address) };
+        if !thread.opened(listener, descriptor, remote) {
+            // SAFETY: our own descriptor, of which nobody has heard.
+            unsafe { libc::close(descriptor) };
+            set_errno(libc::ECONNABORTED);
+            return -1;
+        }
     }
     descriptor
 }
@@ -66,10 +122,27 @@ unsafe fn remote_of(address: *const sockaddr) -> Remote {
 
 pub unsafe extern "C" fn close(descriptor: c_int) -> c_int {
     if let Some(thread) = thread::current() {
+        end_session(thread, descriptor);
         thread.closed(descriptor);
     }
     // SAFETY: the front end's own argument, passed on.
     unsafe { libc::close(descriptor) }
+}
+
+pub unsafe extern "C" fn shutdown(descriptor: c_int, how: c_int) -> c_int {
+    if how != libc::SHUT_RD
+        && let Some(thread) = thread::current()
+    {
+        end_session(thread, descriptor);
+    }
+    // SAFETY: the front end's own arguments, passed on.
+    unsafe { libc::shutdown(descriptor, how) }
+}
+
+fn end_session(thread: &mut Thread, descriptor: c_int) {
+    if let Some(session) = thread.connection(descriptor).and_then(|connection| connection.session.as_mut()) {
+        session.end(&mut Descriptor(descriptor));
+    }
 }
 
 pub unsafe extern "C" fn recv(descriptor: c_int, buffer: *mut c_void, length: usize, flags: c_int) -> ssize_t {
@@ -83,7 +156,7 @@ pub unsafe extern "C" fn recv(descriptor: c_int, buffer: *mut c_void, length: us
     if flags != 0 || length == 0 || buffer.is_null() {
         return plain();
     }
-    let Some((connection, limits, head)) = thread.receiving(descriptor) else {
+    let Some(Receiving { connection, limits, head, scratch }) = thread.receiving(descriptor) else {
         return plain();
     };
     if connection.is_paused() {
@@ -93,16 +166,25 @@ pub unsafe extern "C" fn recv(descriptor: c_int, buffer: *mut c_void, length: us
     // SAFETY: the front end gives a receive buffer of `length` bytes that nothing else refers to during the call. It was
     // written by earlier reads or is fresh memory of the allocator; only bytes that `read` wrote are looked at.
     let out = unsafe { slice::from_raw_parts_mut(buffer.cast::<u8>(), length) };
-    let (received, has_head) = connection.receive(out, limits, head, |space| {
+    let mut session = connection.session.take();
+    let (received, has_head) = connection.receive(out, limits, head, |space| match &mut session {
+        Some(session) => told(session.receive(&mut Descriptor(descriptor), scratch, space)),
         // SAFETY: `space` is writable for its length.
-        unsafe { libc::recv(descriptor, space.as_mut_ptr().cast(), space.len(), 0) }
+        None => unsafe { libc::recv(descriptor, space.as_mut_ptr().cast(), space.len(), 0) },
     });
     let failure = errno();
-    let masks = connection.masked != connection.wants_mask();
+    if session.as_ref().is_some_and(|session| session.is_foreign()) {
+        connection.refuse();
+        refuse(thread, descriptor, Answer::BadRequest);
+        set_errno(libc::EAGAIN);
+        return -1;
+    }
+    connection.session = session;
+    let unsettled = connection.masked != connection.wants_mask() || connection.flushing != connection.is_stuck();
     if has_head {
         thread.head_of = descriptor;
     }
-    if masks {
+    if unsettled {
         settle(thread, descriptor);
     }
     let fail = |value| {
@@ -125,63 +207,28 @@ pub unsafe extern "C" fn recv(descriptor: c_int, buffer: *mut c_void, length: us
 }
 
 /// Answers a client that the front end will not hear of, and ends our side.
-fn refuse(thread: &mut Thread, descriptor: c_int, answer: Answer) {
+pub fn refuse(thread: &mut Thread, descriptor: c_int, answer: Answer) {
     let bytes = thread.answer(answer);
-    // SAFETY: the descriptor is the front end's open connection; the bytes outlive the call. A client that cannot take
-    // 400 bytes now will not get them.
-    unsafe {
-        libc::send(descriptor, bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL);
-        libc::shutdown(descriptor, libc::SHUT_WR);
-    }
+    // A client that cannot take 400 bytes now will not get them.
+    transmit(thread, descriptor, &bytes, libc::MSG_NOSIGNAL);
+    // SAFETY: the descriptor is the front end's open connection.
+    unsafe { shutdown(descriptor, libc::SHUT_WR) };
 }
 
-pub unsafe extern "C" fn send(descriptor: c_int, buffer: *const c_void, length: usize, flags: c_int) -> ssize_t {
-    let Some(thread) = thread::current() else {
-        // SAFETY: the front end's own arguments, passed on.
-        return unsafe { libc::send(descriptor, buffer, length, flags) };
-    };
+/// Sends the front end's bytes (or ours in their place) by way of the connection's [`Sending`], through TLS where it has
+/// that; the result is for the front end.
+pub fn transmit(thread: &mut Thread, descriptor: c_int, bytes: &[u8], flags: c_int) -> ssize_t {
     let Some(connection) = thread.connection(descriptor) else {
-        // SAFETY: as above.
-        return unsafe { libc::send(descriptor, buffer, length, flags) };
+        return -1;
     };
-    // SAFETY: the front end gives `length` readable bytes for the time of the call.
-    let bytes = unsafe { slice::from_raw_parts(buffer.cast::<u8>(), length) };
-    if connection.started || connection.is_raw() {
-        return give(connection, descriptor, bytes, flags);
-    }
-    if let Some(rest) = bytes.strip_prefix(CONTINUE) {
-        if rest.is_empty() {
-            return give(connection, descriptor, bytes, flags);
-        }
-        // Expect: 100-continue was answered with a final status: the client must not be told to go on.
-        connection.started = true;
-        let sent = give(connection, descriptor, rest, flags);
-        return if sent < 0 { sent } else { sent + CONTINUE.len() as ssize_t };
-    }
-    connection.started = true;
-    if bytes.starts_with(SWITCHING) {
-        connection.become_raw();
-        let sent = give(connection, descriptor, bytes, flags);
-        settle(thread, descriptor);
-        return sent;
-    }
-    let Some(answer) = Answer::of_front_end(bytes) else {
-        return give(connection, descriptor, bytes, flags);
-    };
-    let ours = thread.answer(answer);
-    // SAFETY: the bytes outlive the call.
-    let sent = unsafe { libc::send(descriptor, ours.as_ptr().cast(), ours.len(), flags) };
-    // All or nothing for the front end, which closes the connection next: a rest of ours could not be sent later.
-    if sent < 0 { sent } else { length as ssize_t }
-}
-
-/// Sends the front end's bytes by way of the connection's [`Sending`]; the result is for the front end.
-fn give(connection: &mut Connection, descriptor: c_int, bytes: &[u8], flags: c_int) -> ssize_t {
-    let sent = connection.sending.send(bytes, flags & libc::MSG_MORE != 0, |first, second, more| {
+    let Connection { sending, session, sent, .. } = connection;
+    let outcome = sending.send(bytes, flags & libc::MSG_MORE != 0, |first, second, more| {
         let flags = if more { flags | libc::MSG_MORE } else { flags & !libc::MSG_MORE };
-        send_both(descriptor, first, second, flags)
+        let count = give(session.as_deref_mut(), descriptor, first, second, flags);
+        *sent += u64::try_from(count).unwrap_or(0);
+        count
     });
-    match sent {
+    match outcome {
         Sent::Bytes(count) => count as ssize_t,
         Sent::Nothing => {
             set_errno(libc::EAGAIN);
@@ -199,7 +246,20 @@ fn give(connection: &mut Connection, descriptor: c_int, bytes: &[u8], flags: c_i
 }
 
 /// `send` of two parts as one.
-fn send_both(descriptor: c_int, first: &[u8], second: &[u8], flags: c_int) -> ssize_t {
+fn give(session: Option<&mut Session>, descriptor: c_int, first: &[u8], second: &[u8], flags: c_int) -> ssize_t {
+    if let Some(session) = session {
+        let socket = &mut Descriptor(descriptor);
+        return told(session.send(socket, first).and_then(|count| {
+            if count < first.len() || second.is_empty() {
+                return Ok(count);
+            }
+            match session.send(socket, second) {
+                Ok(more) => Ok(count + more),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && count > 0 => Ok(count),
+                Err(error) => Err(error),
+            }
+        }));
+    }
     if second.is_empty() {
         // SAFETY: the bytes outlive the call.
         return unsafe { libc::send(descriptor, first.as_ptr().cast(), first.len(), flags) };
@@ -214,15 +274,92 @@ fn send_both(descriptor: c_int, first: &[u8], second: &[u8], flags: c_int) -> ss
     unsafe { libc::sendmsg(descriptor, &raw const message, flags) }
 }
 
+pub unsafe extern "C" fn send(descriptor: c_int, buffer: *const c_void, length: usize, flags: c_int) -> ssize_t {
+    // SAFETY: the front end's own arguments, passed on.
+    let plain = || unsafe { libc::send(descriptor, buffer, length, flags) };
+    let Some(thread) = thread::current() else {
+        return plain();
+    };
+    let Some(connection) = thread.connection(descriptor) else {
+        return plain();
+    };
+    if length == 0 || buffer.is_null() {
+        return plain();
+    }
+    // SAFETY: the front end gives `length` readable bytes for the time of the call.
+    let bytes = unsafe { slice::from_raw_parts(buffer.cast::<u8>(), length) };
+    if connection.started || connection.is_raw() {
+        return transmit(thread, descriptor, bytes, flags);
+    }
+    if let Some(rest) = bytes.strip_prefix(CONTINUE) {
+        if rest.is_empty() {
+            return transmit(thread, descriptor, bytes, flags);
+        }
+        // Expect: 100-continue was answered with a final status: the client must not be told to go on.
+        let sent = transmit(thread, descriptor, rest, flags);
+        if sent < 0 {
+            return sent;
+        }
+        if let Some(connection) = thread.connection(descriptor) {
+            connection.started = true;
+        }
+        return sent + CONTINUE.len() as ssize_t;
+    }
+    connection.started = true;
+    if bytes.starts_with(SWITCHING) {
+        connection.become_raw();
+        let sent = transmit(thread, descriptor, bytes, flags);
+        settle(thread, descriptor);
+        return sent;
+    }
+    let Some(answer) = Answer::of_front_end(bytes) else {
+        return transmit(thread, descriptor, bytes, flags);
+    };
+    let ours = thread.answer(answer);
+    // All or nothing for the front end, which closes the connection next: a rest of ours could not be sent later.
+    let sent = transmit(thread, descriptor, &ours, flags);
+    if sent < 0 { sent } else { length as ssize_t }
+}
+
 pub unsafe extern "C" fn writev(descriptor: c_int, parts: *const libc::iovec, count: c_int) -> ssize_t {
-    if let Some(connection) = thread::current().and_then(|thread| thread.connection(descriptor)) {
-        connection.started = true;
-        let free = connection.sending.flush(|first, _, _| send_both(descriptor, first, &[], libc::MSG_NOSIGNAL));
-        if !free {
-            set_errno(libc::EAGAIN);
-            return -1;
+    // SAFETY: the front end's own arguments, passed on.
+    let plain = || unsafe { libc::writev(descriptor, parts, count) };
+    let Some(thread) = thread::current() else {
+        return plain();
+    };
+    let Some(connection) = thread.connection(descriptor) else {
+        return plain();
+    };
+    connection.started = true;
+    let Connection { sending, session, sent, .. } = connection;
+    let free = sending.flush(|first, second, _| {
+        give(session.as_deref_mut(), descriptor, first, second, libc::MSG_NOSIGNAL)
+    });
+    if !free {
+        set_errno(libc::EAGAIN);
+        return -1;
+    }
+    if session.is_none() {
+        let count = plain();
+        *sent += u64::try_from(count).unwrap_or(0);
+        return count;
+    }
+    let mut total = 0;
+    // SAFETY: the front end gives `count` parts for the time of the call.
+    for part in unsafe { slice::from_raw_parts(parts, usize::try_from(count).unwrap_or(0)) } {
+        if part.iov_len == 0 {
+            continue;
+        }
+        // SAFETY: as above; the part is not empty.
+        let bytes = unsafe { slice::from_raw_parts(part.iov_base.cast::<u8>(), part.iov_len) };
+        let sent = transmit(thread, descriptor, bytes, 0);
+        if sent < 0 {
+            return if total == 0 { sent } else { total };
+        }
+        total += sent;
+        if sent < bytes.len() as ssize_t {
+            break;
         }
     }
-    // SAFETY: the front end's own arguments, passed on.
-    unsafe { libc::writev(descriptor, parts, count) }
+    total
 }

@@ -4,10 +4,17 @@ use crate::answers::Answer;
 use crate::connection::Connection;
 use crate::framing::HeadLimits;
 use crate::remote::Remote;
+use crate::tls::Session;
+use rustls::ServerConfig;
 use std::cell::Cell;
 use std::ffi::c_int;
 use std::ptr::null_mut;
+use std::sync::Arc;
 
+/// Ciphertext of one `recv`.
+const SCRATCH: usize = 256 * 1024;
+/// What one tick may add to the clock: what is more was this thread's own stall, and no client's.
+const MAX_TICK_MS: u64 = 1000;
 /// Slots are numbered from 0 without gaps, so a greater one is a mistake that must not cost memory.
 const MAX_SLOTS: u32 = 1 << 20;
 
@@ -16,6 +23,15 @@ const MAX_SLOTS: u32 = 1 << 20;
 pub struct Binding {
     pub descriptor: c_int,
     pub serial: u32,
+}
+
+/// What `Connection::receive` needs beside the connection.
+pub struct Receiving<'a> {
+    pub connection: &'a mut Connection,
+    pub limits: HeadLimits,
+    pub head: &'a mut Vec<u8>,
+    /// For ciphertext; nothing of it is kept. Empty until there is a TLS connection.
+    pub scratch: &'a mut [u8],
 }
 
 /// State of one thread.
@@ -33,6 +49,16 @@ pub struct Thread {
     pub limits: HeadLimits,
     /// Answers given below JavaScript, by `Answer::index`.
     pub answers: [u32; Answer::ALL.len()],
+    /// TLS of the listeners that have it, by descriptor.
+    listeners: Vec<(c_int, u32)>,
+    /// By id; None where it was given back.
+    pub tls: Vec<Option<Arc<ServerConfig>>>,
+    /// TLS of the listener that the front end opens next.
+    pub next_listener: Option<u32>,
+    scratch: Vec<u8>,
+    /// Milliseconds of ticks, without this thread's own stalls.
+    clock_ms: u64,
+    ticked_ms: u64,
     serial: u32,
     random: u64,
 }
@@ -56,6 +82,12 @@ impl Thread {
             head: Vec::new(),
             limits,
             answers: [0; Answer::ALL.len()],
+            listeners: Vec::new(),
+            tls: Vec::new(),
+            next_listener: None,
+            scratch: Vec::new(),
+            clock_ms: 0,
+            ticked_ms: 0,
             serial: 0,
             random: u64::from_ne_bytes(seed) | 1,
         }
@@ -73,30 +105,67 @@ impl Thread {
     }
 
     /// Connection and what its `receive` needs beside it.
-    pub fn receiving(&mut self, descriptor: c_int) -> Option<(&mut Connection, HeadLimits, &mut Vec<u8>)> {
+    pub fn receiving(&mut self, descriptor: c_int) -> Option<Receiving<'_>> {
         let connection = self.connections.get_mut(usize::try_from(descriptor).ok()?)?.as_deref_mut()?;
-        (connection.serial != 0).then_some((connection, self.limits, &mut self.head))
+        (connection.serial != 0).then_some(Receiving {
+            connection,
+            limits: self.limits,
+            head: &mut self.head,
+            scratch: &mut self.scratch,
+        })
     }
 
-    pub fn opened(&mut self, descriptor: c_int, remote: Remote) {
-        let Ok(index) = usize::try_from(descriptor) else {
-            return;
+    /// The front end listens on this descriptor.
+    pub fn listens(&mut self, descriptor: c_int) {
+        if let Some(tls) = self.next_listener.take() {
+            self.listeners.push((descriptor, tls));
+        }
+    }
+
+    /// Connections that are accepted from now on have `new`.
+    pub fn exchange_tls(&mut self, old: u32, new: u32) {
+        for (_, tls) in &mut self.listeners {
+            if *tls == old {
+                *tls = new;
+            }
+        }
+    }
+
+    /// Of a connection that this listener has accepted. An error is a fault of ours: the connection must not go on.
+    fn session(&mut self, listener: c_int) -> Result<Option<Box<Session>>, rustls::Error> {
+        let Some((_, tls)) = self.listeners.iter().find(|(descriptor, _)| *descriptor == listener) else {
+            return Ok(None);
+        };
+        let unknown = || rustls::Error::General("the listener's TLS was given back".to_owned());
+        let config = self.tls.get(*tls as usize).and_then(Option::as_ref).ok_or_else(unknown)?;
+        if self.scratch.is_empty() {
+            self.scratch = vec![0; SCRATCH];
+        }
+        Ok(Some(Box::new(Session::new(config.clone())?)))
+    }
+
+    /// False: the connection must be closed at once.
+    pub fn opened(&mut self, listener: c_int, descriptor: c_int, remote: Remote) -> bool {
+        let (Ok(index), Ok(session)) = (usize::try_from(descriptor), self.session(listener)) else {
+            return false;
         };
         if self.connections.len() <= index {
             self.connections.resize_with(index + 1, || None);
         }
         self.serial = self.serial.wrapping_add(1).max(1);
-        let connection = Connection::new(self.serial, remote);
+        let connection = Connection::new(self.serial, remote, session);
         match &mut self.connections[index] {
             Some(closed) => **closed = connection,
             empty => *empty = Some(Box::new(connection)),
         }
+        true
     }
 
     pub fn closed(&mut self, descriptor: c_int) {
         if let Some(connection) = self.connection(descriptor) {
-            *connection = Connection::new(0, Remote::NONE);
+            *connection = Connection::new(0, Remote::NONE, None);
         }
+        self.listeners.retain(|(listener, _)| *listener != descriptor);
         if self.head_of == descriptor {
             self.head_of = -1;
         }
@@ -134,6 +203,25 @@ impl Thread {
         let connection = self.bound(binding)?;
         connection.finish();
         Some(binding.descriptor)
+    }
+
+    /// Puts connections whose client has let them wait for too long among those that are due.
+    pub fn tick(&mut self, now_ms: u64, idle_ms: u64, queued: impl Fn(c_int) -> u64) {
+        self.clock_ms += now_ms.saturating_sub(self.ticked_ms).min(MAX_TICK_MS);
+        self.ticked_ms = now_ms;
+        for (descriptor, connection) in self.connections.iter_mut().enumerate() {
+            let Some(connection) = connection.as_deref_mut().filter(|connection| connection.serial != 0) else {
+                continue;
+            };
+            let descriptor = descriptor as c_int;
+            if !connection.handle.is_null()
+                && connection.is_overdue(self.clock_ms, idle_ms, || queued(descriptor))
+                && !connection.expired
+            {
+                connection.expired = true;
+                self.due.push(Binding { descriptor, serial: connection.serial });
+            }
+        }
     }
 
     /// For request ids of answers that no JavaScript saw.

@@ -4,9 +4,12 @@ use crate::answers::Answer;
 use crate::framing::HeadLimits;
 use crate::image::{self, Image};
 use crate::sending::BodyFraming;
+use crate::thread::Receiving;
+use crate::tls::{TlsOptions, server_config};
 use crate::{Current, loop_hooks, socket_hooks, thread, uv};
-use std::ffi::{CStr, CString, c_void};
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::sync::Mutex;
+use std::time::Duration;
 
 /// Head bytes where the limit is "none": something must bound what is kept of an endless head.
 const MAX_HEAD_BYTES: usize = 1024 * 1024;
@@ -54,10 +57,12 @@ fn bounded(limits: HeadLimits) -> HeadLimits {
 
 /// Every function must be found among the image's imports before the first slot is written.
 fn install(path: &CStr) -> bool {
-    let functions: [(&CStr, *const c_void); 10] = [
+    let functions: [(&CStr, *const c_void); 12] = [
         (c"recv", socket_hooks::recv as *const c_void),
         (c"send", socket_hooks::send as *const c_void),
         (c"writev", socket_hooks::writev as *const c_void),
+        (c"listen", socket_hooks::listen as *const c_void),
+        (c"shutdown", socket_hooks::shutdown as *const c_void),
         (c"accept4", socket_hooks::accept4 as *const c_void),
         (c"close", socket_hooks::close as *const c_void),
         (c"uv_poll_init_socket", loop_hooks::uv_poll_init_socket as *const c_void),
@@ -95,7 +100,7 @@ pub fn with_current<R>(use_it: impl FnOnce(Current<'_>) -> R) -> Option<R> {
     let thread = thread::current()?;
     let descriptor = thread.touched;
     let has_head = thread.head_of == descriptor;
-    let (connection, _, head) = thread.receiving(descriptor)?;
+    let Receiving { connection, head, .. } = thread.receiving(descriptor)?;
     Some(use_it(Current {
         connection: connection.serial,
         earlier_requests: connection.requests,
@@ -125,7 +130,7 @@ pub fn end(slot: u32) {
 
 /// The response of `slot`, whose unfinished head the front end sends next and in one piece, is to begin at once: with
 /// its whole head, and `length` (None: chunked) for the body. To be called inside the cork that the head is written in.
-/// False: nothing was changed (no such connection, or TLS), and the head leaves with the first bytes of the body.
+/// False: nothing was changed (no such connection), and the head leaves with the first bytes of the body.
 pub fn head_alone(slot: u32, length: Option<u64>) -> bool {
     let Some(connection) = thread::current().and_then(|thread| thread.bound_to(slot)) else {
         return false;
@@ -140,6 +145,64 @@ pub fn head_alone(slot: u32, length: Option<u64>) -> bool {
 /// Whether the front end keeps bytes of the response of `slot` that the kernel did not take. None: not known.
 pub fn waits(slot: u32) -> Option<bool> {
     Some(thread::current()?.bound_to(slot)?.sending.short)
+}
+
+/// Reads the files and returns an id for them, to be given to [`tls_listen`] or [`tls_exchange`], and in the end to
+/// [`tls_drop`]. Errors are for the operator. Without a watched front end there is no id.
+pub fn tls(options: &TlsOptions) -> Result<u32, String> {
+    let config = server_config(options)?;
+    let thread = thread::current().ok_or("the front end is not watched")?;
+    let free = thread.tls.iter().position(Option::is_none);
+    let id = free.unwrap_or_else(|| {
+        thread.tls.push(None);
+        thread.tls.len() - 1
+    });
+    thread.tls[id] = Some(config);
+    Ok(id as u32)
+}
+
+/// The listener that the front end opens next on this thread has it; None: that one has no TLS after all.
+pub fn tls_listen(id: Option<u32>) {
+    if let Some(thread) = thread::current() {
+        thread.next_listener = id;
+    }
+}
+
+/// What listeners with `old` accept from now on has `new`. Open connections go on as they are.
+pub fn tls_exchange(old: u32, new: u32) {
+    if let Some(thread) = thread::current() {
+        thread.exchange_tls(old, new);
+    }
+}
+
+/// Gives the id back. Open connections go on as they are.
+pub fn tls_drop(id: u32) {
+    if let Some(tls) = thread::current().and_then(|thread| thread.tls.get_mut(id as usize)) {
+        *tls = None;
+    }
+}
+
+/// To be called about twice a second: ends connections whose client lets them wait for longer than `idle` (see
+/// `patience`), before the loop waits next. Zero: none.
+pub fn tick(idle: Duration) {
+    if let Some(thread) = thread::current() {
+        thread.tick(monotonic_ms(), idle.as_millis() as u64, queued);
+    }
+}
+
+fn monotonic_ms() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes one timespec; this clock exists wherever this is compiled for.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
+}
+
+/// Bytes that were sent and that the client's side has not acknowledged.
+fn queued(descriptor: c_int) -> u64 {
+    let mut bytes: c_int = 0;
+    // SAFETY: writes one int. On a descriptor that has no such count it writes nothing.
+    unsafe { libc::ioctl(descriptor, libc::TIOCOUTQ, &raw mut bytes) };
+    bytes as u64
 }
 
 /// Answers that were given below JavaScript on this thread, as (status, count).

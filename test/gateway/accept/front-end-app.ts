@@ -96,9 +96,8 @@ export function startApp(scope: Scope, options: AppOptions = {}): App {
   const seen: Seen[] = []
   const waiting = new Set<() => void>()
   const changed = (): void => waiting.forEach(check => check())
-  const app = options.tls
-    ? uws.SSLApp({ cert_file_name: options.tls.certificate, key_file_name: options.tls.key })
-    : uws.App()
+  const app = uws.App()
+  if (options.tls) hooks.frontEndTlsListen(hooks.frontEndTls([{ hosts: [], ...options.tls }], null, false))
   if (options.webSocket) app.ws('/socket', options.webSocket)
   app.any('/*', handler(options, seen, changed))
   let listening: us_listen_socket | undefined

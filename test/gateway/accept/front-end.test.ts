@@ -2,6 +2,7 @@
 // requests sent ahead wait and are answered in order whatever the handler does; head and address are as on the wire.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -352,22 +353,26 @@ describe('seen', options, () => {
   })
 })
 
-test('TLS connections pass as they are: no head, but an address', options, async t => {
+test('over TLS all is the same: heads, order, address, answers', options, async t => {
   const authority = makeAuthority(t)
   const app = startApp(t, { tls: authority.issue('localhost', { names: ['localhost'] }) })
   const socket = connectTls({ port: app.port, host: '127.0.0.1', rejectUnauthorized: false })
   t.after(() => socket.destroy())
   let text = ''
   socket.setEncoding('latin1').on('data', (part: string) => (text += part))
-  for (const path of ['/1', '/2']) {
-    socket.write(get(path))
-    while (!text.includes(`\r\n\r\n${path}`)) await new Promise(resolve => socket.once('data', resolve))
-  }
+  socket.write(get('/1') + post('/2', 'Content-Length: 5\r\n', 'hello') + get('/3') + 'no request\r\n\r\n')
+  await once(socket, 'end')
   assert.deepEqual(
-    app.seen.map(one => [one.head, one.address, one.number]),
+    [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status),
+    ['200', '200', '200', '400'],
+  )
+  assert.match(text, /"code":"bad_request"/)
+  assert.deepEqual(
+    app.seen.map(one => [one.head?.split(' ')[1], one.address, one.number, one.body.toString()]),
     [
-      [null, '127.0.0.1', 1],
-      [null, '127.0.0.1', 2],
+      ['/1', '127.0.0.1', 1, ''],
+      ['/2', '127.0.0.1', 2, 'hello'],
+      ['/3', '127.0.0.1', 3, ''],
     ],
   )
 })

@@ -14,7 +14,7 @@ const tls = object(
     key: keyFile,
     minVersion: word('Oldest TLS version that is spoken.', ['1.2', '1.3'], { default: '1.2', examples: ['1.2'] }),
     clientCa: text(
-      'PEM file of the authorities that client certificates are checked against; without it none is asked for.',
+      'PEM file of authorities: a client needs a certificate of one of them. Without it none is asked for.',
       {
         optional: true,
         check: fileName,
@@ -57,7 +57,7 @@ export const tcp = object(
 )
 
 const unix = object(
-  'A unix socket.',
+  'A unix socket. It is served by the first worker alone, and by its successor where that is lost.',
   { unix: text('Path of the socket.', { check: socketPath, examples: ['./polygate.sock'] }) },
   { examples: [{ unix: './polygate.sock' }] },
 )

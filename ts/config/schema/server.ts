@@ -53,11 +53,10 @@ export const timeouts = section('Timeouts of the client side.', {
     default: 30000,
     examples: [30000],
   }),
-  idleMs: ms('How long a client connection without a request is kept.', {
-    default: 60000,
-    min: 1000,
-    examples: [60000],
-  }),
+  idleMs: ms(
+    'How long a client may keep its connection waiting: for a whole request head (from its opening or the last response on), for more of a body, or by taking nothing of a response. A body must also bring 240 bytes a second on average. Kept to the second; 0 means for ever.',
+    { default: 60000, min: 0, examples: [60000, 0] },
+  ),
 })
 
 export const accessLog = toggle(

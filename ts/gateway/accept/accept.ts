@@ -1,7 +1,7 @@
 // The accept stage: takes the request's head out of the front end, once, before anything asynchronous, and has it
-// parsed strictly by native/head. On plain connections Rust has seen the raw bytes (native/downstream) and only the
-// few texts that routes are matched on become strings; on TLS connections the front end alone has the head, so it is
-// put together as text and goes through the same parser. What is malformed is refused and its connection closed.
+// parsed strictly by native/head. Rust has seen the raw bytes (native/downstream), and only the few texts that routes are
+// matched on become strings; where the front end is not hooked it alone has the head, so it is put together as text and
+// goes through the same parser. What is malformed is refused and its connection closed.
 import { randomUUID } from 'node:crypto'
 import type { HttpRequest } from 'uWebSockets.js'
 import type { LimitsPlan } from '../../config/plan.ts'

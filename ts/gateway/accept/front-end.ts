@@ -14,9 +14,9 @@ export interface FrontEnd {
   /** For the start line: `uWebSockets.js 20.57.0 (symbol-edited)`. */
   readonly name: string
   /**
-   * native/downstream sees the bytes of plain connections. Without it: heads come from uWebSockets.js's own parser, the
-   * address costs a system call, a request that arrives while another is pending closes its connection, and malformed
-   * requests are answered in HTML.
+   * native/downstream sees the bytes of all connections, and does TLS and timeouts. Without it: heads come from
+   * uWebSockets.js's own parser, the address costs a system call, a request that arrives while another is pending closes
+   * its connection, malformed requests are answered in HTML, and client certificates cannot be insisted on.
    */
   readonly hooked: boolean
 }
@@ -73,9 +73,10 @@ function isNative(loaded: Partial<Uws>): loaded is Uws {
  *
  * - `app.setIdleTimeout(seconds)`, 30 by default, 0 = never: the time from a connection's opening to its first whole
  *   head, and for a body that is slower than 16 KiB/s on average over that time (8 s closed one of 20 KB/s: timers have
- *   steps of 4 s). Bytes of an unfinished head do not prolong it.
+ *   steps of 4 s). Bytes of an unfinished head do not prolong it. Hooked: 0, see native/downstream's patience.
  * - `app.setResponseTimeout(seconds)`, 30 by default, 0 = never: the idle time of a keep-alive connection after a
- *   response, and how long a client may take no byte of one. A handler that is still to answer has no timer.
+ *   response, and how long a client may take no byte of one whose end is known to it (not of one that is still being
+ *   written: that has no timer, nor has a handler that is still to answer). Hooked: 0.
  * - `UWS_HTTP_MAX_HEADERS_SIZE`, read when it loads, 4096 by default: bytes of a head, whole or in pieces; past it 431.
  *   At most 98 header lines. The hooks refuse past the plan's limits before; the variable must not be below those.
  * - `Expect: 100-continue` is answered with 100 when the handler returns. Hooked: not where it has answered by then.
@@ -87,8 +88,8 @@ function isNative(loaded: Partial<Uws>): loaded is Uws {
  * - Trailers after a `Trailer` header are read as the next request. Hooked: it sees no trailers.
  * - Two `Content-Length`: the first counts. An empty header name hides the headers after it. Chunk sizes may have `G`.
  *   Absolute-form targets and `OPTIONS *` are refused. Hooked: 400 for the former, the latter reach the handler.
- * - TLS: the hooks see ciphertext and change nothing but the address. There a second request while one is pending
- *   closes the connection without an answer, and malformed requests are answered in HTML.
+ * - TLS: `SSLApp` takes certificates by file name only, has 1.2 as its fixed minimum, asks for client certificates without
+ *   insisting, and has no way to exchange a certificate. Hooked: it is not used; TLS is done below (rustls).
  */
 export function loadFrontEnd(): FrontEnd {
   const load = createRequire(import.meta.url)

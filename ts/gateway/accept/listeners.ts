@@ -1,13 +1,13 @@
-// The listening sockets of one worker. A plan's listeners are opened while it is prepared, so that a port that
-// cannot be had refuses the plan; those that a plan no longer has stop listening when it takes over, while their open
-// connections are served to the end. A listener whose description is unchanged is kept as it is, so a reload does not
-// touch it. TLS: one app per listener, the first certificate for clients that name no known server, the others by SNI.
-import type * as UwsModule from 'uWebSockets.js'
+// The listening sockets of one worker. A plan's listeners are opened while it is prepared, so that a port or a
+// certificate that cannot be had refuses the plan; those that a plan no longer has stop listening when it takes over,
+// while their open connections are served to the end. A listener on the same address is kept, with other certificates
+// where they have changed: so a reload touches no listening socket and no open connection.
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js'
-import type { ListenPlan } from '../../config/plan.ts'
+import type { ListenPlan, ListenTlsPlan, ServerTimeoutsPlan } from '../../config/plan.ts'
+import { native } from '../../shared/native.ts'
 import type { Listener } from '../exchange.ts'
-
-type Uws = typeof UwsModule
+import type { FrontEnd } from './front-end.ts'
+import { tlsApp } from './tls-app.ts'
 
 export interface ListenerHandlers {
   request(response: HttpResponse, request: HttpRequest, listener: Listener): void
@@ -15,56 +15,91 @@ export interface ListenerHandlers {
   webSockets(app: TemplatedApp, listener: Listener): void
 }
 
+export interface ListenersOptions {
+  readonly frontEnd: FrontEnd
+  readonly handlers: ListenerHandlers
+  /** A path can be listened on by one process only: the others leave unix sockets to that one. */
+  readonly unixSockets: boolean
+}
+
 interface Open {
   readonly key: string
-  readonly listener: Listener
-  readonly app: TemplatedApp
+  readonly app: TimedApp
   socket: us_listen_socket | null
+  /** Certificates below the front end: what they were made from, and their id. */
+  certificates: string
+  tls: number | null
+}
+
+/** Of the front end, absent from its types. */
+interface TimedApp extends TemplatedApp {
+  setIdleTimeout?(seconds: number): void
+  setResponseTimeout?(seconds: number): void
 }
 
 export interface PreparedListeners {
-  commit(): void
+  commit(timeouts: ServerTimeoutsPlan): void
   abort(): void
 }
 
-/** TLS 1.2 cipher suites that need a pre-shared key: nobody has one, so only TLS 1.3 can be agreed on. */
-const noTls12Ciphers = 'ECDHE-PSK-CHACHA20-POLY1305'
+/** How often a hooked front end is asked which clients keep it waiting. */
+const tickMs = 500
+/** The front end's own timers have steps of 4 s, may be early by one, and count to 240 steps. */
+const ownStepSeconds = 4
+const ownMaxSeconds = 239 * ownStepSeconds
 
 export class Listeners {
-  readonly #uws: Uws
-  readonly #handlers: ListenerHandlers
+  readonly #options: ListenersOptions
   #open: Open[] = []
   /** Apps that no longer listen but may have open connections. */
   #retired: TemplatedApp[] = []
+  #idleMs = 0
 
-  constructor(uws: Uws, handlers: ListenerHandlers) {
-    this.#uws = uws
-    this.#handlers = handlers
+  constructor(options: ListenersOptions) {
+    this.#options = options
+    if (options.frontEnd.hooked) setInterval(() => native().frontEndTick(this.#idleMs), tickMs).unref()
   }
 
-  /** Opens what is new. Throws an Error naming the address that could not be listened on; then nothing has changed. */
+  /** Opens what is new. Throws an Error naming the address or the file that cannot be had; then nothing has changed. */
   prepare(plans: readonly ListenPlan[]): PreparedListeners {
     const kept: Open[] = []
     const opened: Open[] = []
+    const renewed: { readonly open: Open; readonly tls: number; readonly certificates: string }[] = []
+    const abort = (): void => {
+      for (const open of opened) this.#close(open)
+      for (const { tls } of renewed) native().frontEndTlsDrop(tls)
+    }
     try {
       for (const plan of plans) {
-        const key = JSON.stringify(plan)
-        const existing = this.#open.find(open => open.key === key)
-        if (existing) kept.push(existing)
-        else opened.push(this.#listen(plan, key))
+        if (plan.unix !== null && !this.#options.unixSockets) continue
+        const existing = this.#open.find(open => open.key === this.#keyOf(plan))
+        if (existing === undefined) {
+          opened.push(this.#listen(plan))
+          continue
+        }
+        kept.push(existing)
+        const certificates = JSON.stringify(plan.tls)
+        if (plan.tls === null || certificates === existing.certificates) continue
+        renewed.push({ open: existing, tls: belowFrontEnd(plan.tls), certificates })
       }
     } catch (cause) {
-      for (const open of opened) this.#close(open)
+      abort()
       throw cause
     }
     return {
-      commit: () => {
+      commit: timeouts => {
+        for (const { open, tls, certificates } of renewed) {
+          const before = open.tls!
+          native().frontEndTlsExchange(before, tls)
+          native().frontEndTlsDrop(before)
+          open.tls = tls
+          open.certificates = certificates
+        }
         for (const open of this.#open) if (!kept.includes(open)) this.#close(open)
         this.#open = [...kept, ...opened]
+        this.#useTimeouts(timeouts)
       },
-      abort: () => {
-        for (const open of opened) this.#close(open)
-      },
+      abort,
     }
   }
 
@@ -81,50 +116,65 @@ export class Listeners {
   }
 
   #close(open: Open): void {
-    if (open.socket !== null) this.#uws.us_listen_socket_close(open.socket)
+    if (open.socket !== null) this.#options.frontEnd.uws.us_listen_socket_close(open.socket)
     open.socket = null
+    if (open.tls !== null) native().frontEndTlsDrop(open.tls)
+    open.tls = null
     if (!this.#retired.includes(open.app)) this.#retired.push(open.app)
   }
 
-  #listen(plan: ListenPlan, key: string): Open {
-    const listener: Listener = { plan, scheme: plan.tls === null ? 'http' : 'https', port: plan.port }
-    const app = plan.tls === null ? this.#uws.App() : this.#tlsApp(plan, plan.tls, listener)
-    this.#attach(app, listener)
-    const open: Open = { key, listener, app, socket: null }
+  /** Listeners with the same key differ at most in what can be exchanged while they listen. */
+  #keyOf(plan: ListenPlan): string {
+    if (plan.tls !== null && !this.#options.frontEnd.hooked) return JSON.stringify(plan)
+    return JSON.stringify([plan.unix, plan.address, plan.port, plan.tls !== null])
+  }
+
+  #listen(plan: ListenPlan): Open {
+    const { uws, hooked } = this.#options.frontEnd
+    const listener: Listener = { scheme: plan.tls === null ? 'http' : 'https', port: plan.port }
+    const attach = (app: TemplatedApp): void => this.#attach(app, listener)
+    const tls = plan.tls !== null && hooked ? belowFrontEnd(plan.tls) : null
+    const app: TimedApp = plan.tls === null || hooked ? uws.App() : tlsApp(uws, plan, plan.tls, attach)
+    attach(app)
+    const open: Open = { key: this.#keyOf(plan), app, socket: null, certificates: JSON.stringify(plan.tls), tls }
     const took = (socket: us_listen_socket | false): void => {
       if (socket !== false) open.socket = socket
     }
+    if (tls !== null) native().frontEndTlsListen(tls)
     if (plan.unix === null) app.listen(plan.address, plan.port, took)
     else app.listen_unix(took, plan.unix)
     if (open.socket === null) {
-      app.close()
+      if (tls !== null) native().frontEndTlsListen(null)
+      this.#close(open)
       throw new Error(`cannot listen on ${plan.unix ?? `${plan.address}:${plan.port}`}`)
     }
     return open
   }
 
-  #tlsApp(plan: ListenPlan, tls: NonNullable<ListenPlan['tls']>, listener: Listener): TemplatedApp {
-    const optionsOf = (entry: { certificate: string; key: string }) => ({
-      cert_file_name: entry.certificate,
-      key_file_name: entry.key,
-      ...(tls.clientCa === null ? {} : { ca_file_name: tls.clientCa }),
-      ...(tls.minVersion === '1.3' ? { ssl_ciphers: noTls12Ciphers } : {}),
-    })
-    const [first, ...others] = tls.certificates
-    if (first === undefined) throw new Error(`the TLS listener ${plan.address}:${plan.port} has no certificate`)
-    const app = this.#uws.SSLApp(optionsOf(first))
-    for (const entry of others) {
-      for (const host of entry.hosts) {
-        app.addServerName(host, optionsOf(entry))
-        // Each server name has a router of its own in the front end.
-        this.#attach(app.domain(host), listener)
-      }
-    }
-    return app.domain('')
+  #attach(app: TemplatedApp, listener: Listener): void {
+    const { handlers } = this.#options
+    handlers.webSockets(app, listener)
+    app.any('/*', (response, request) => handlers.request(response, request, listener))
   }
 
-  #attach(app: TemplatedApp, listener: Listener): void {
-    this.#handlers.webSockets(app, listener)
-    app.any('/*', (response, request) => this.#handlers.request(response, request, listener))
+  #useTimeouts({ idleMs }: ServerTimeoutsPlan): void {
+    this.#idleMs = idleMs
+    // Hooked, the timers are below the front end: its own cut slow uploads (less than 16 KiB/s) and let a client that
+    // takes no byte of a response keep it for ever.
+    const seconds = this.#options.frontEnd.hooked ? 0 : ownSeconds(idleMs)
+    for (const { app } of this.#open) {
+      app.setIdleTimeout?.(seconds)
+      app.setResponseTimeout?.(seconds)
+    }
   }
+}
+
+/** Never early: rounded up to whole steps, and one more. */
+function ownSeconds(idleMs: number): number {
+  if (idleMs === 0) return 0
+  return Math.min((Math.ceil(idleMs / 1000 / ownStepSeconds) + 1) * ownStepSeconds, ownMaxSeconds)
+}
+
+function belowFrontEnd(tls: ListenTlsPlan): number {
+  return native().frontEndTls(tls.certificates, tls.clientCa, tls.minVersion === '1.3')
 }

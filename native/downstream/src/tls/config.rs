@@ -1,0 +1,135 @@
+//! From the operator's files to rustls' configuration of a listener. Errors name the file, for the operator.
+
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A certificate with its chain, its key, and the names that it answers for.
+#[derive(Debug)]
+pub struct Identity {
+    /// Lower case: a name, or `*.name` for all names below it.
+    pub hosts: Vec<String>,
+    /// PEM file.
+    pub certificate: PathBuf,
+    /// PEM file, not encrypted.
+    pub key: PathBuf,
+}
+
+/// TLS of one listener.
+#[derive(Debug)]
+pub struct TlsOptions {
+    /// The first one answers clients that name no server, or none of these.
+    pub identities: Vec<Identity>,
+    /// PEM file of authorities. With it a client without a certificate of theirs is refused.
+    pub client_ca: Option<PathBuf>,
+    /// Speak TLS 1.3 only, not 1.2.
+    pub only_tls13: bool,
+}
+
+/// Reads the files.
+pub fn server_config(options: &TlsOptions) -> Result<Arc<ServerConfig>, String> {
+    let provider = Arc::new(ring::default_provider());
+    let versions: &[_] = if options.only_tls13 {
+        &[&rustls::version::TLS13]
+    } else {
+        &[&rustls::version::TLS13, &rustls::version::TLS12]
+    };
+    let builder = ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(versions)
+        .map_err(|error| error.to_string())?;
+    let builder = match &options.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(file) => {
+            let named = |reason: &dyn std::fmt::Display| format!("{}: {reason}", file.display());
+            let mut roots = RootCertStore::empty();
+            for certificate in certificates(file)? {
+                roots.add(certificate).map_err(|error| named(&error))?;
+            }
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+                .build()
+                .map_err(|error| named(&error))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(ByName::of(&options.identities, &provider)?));
+    // RFC 7301: a client that offers protocols and not this one is told so, instead of being spoken to in HTTP/1.1.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let named = |error: rustls::pki_types::pem::Error| format!("{}: {error}", file.display());
+    let list: Vec<_> = CertificateDer::pem_file_iter(file).map_err(named)?.collect::<Result<_, _>>().map_err(named)?;
+    if list.is_empty() { Err(format!("{}: no certificate in it", file.display())) } else { Ok(list) }
+}
+
+/// Chooses the certificate by the name that the client asks for: exact, then the longest `*.` that fits, as routes are
+/// chosen by host.
+#[derive(Debug)]
+struct ByName {
+    first: Arc<CertifiedKey>,
+    exact: HashMap<String, Arc<CertifiedKey>>,
+    /// By what follows `*`: `.example.com`.
+    suffixes: HashMap<String, Arc<CertifiedKey>>,
+}
+
+impl ByName {
+    fn of(identities: &[Identity], provider: &CryptoProvider) -> Result<Self, String> {
+        let (first, others) = identities.split_first().ok_or("a TLS listener needs a certificate")?;
+        let mut by_name = Self { first: certified(first, provider)?, exact: HashMap::new(), suffixes: HashMap::new() };
+        for identity in others {
+            let key = certified(identity, provider)?;
+            for host in &identity.hosts {
+                match host.strip_prefix('*') {
+                    Some(suffix) => by_name.suffixes.insert(suffix.to_owned(), key.clone()),
+                    None => by_name.exact.insert(host.clone(), key.clone()),
+                };
+            }
+        }
+        Ok(by_name)
+    }
+
+    fn find(&self, name: Option<&str>) -> &Arc<CertifiedKey> {
+        let Some(name) = name.map(str::to_ascii_lowercase) else { return &self.first };
+        if let Some(key) = self.exact.get(&name) {
+            return key;
+        }
+        // From the left, so that the longest suffix is met first.
+        let dots = name.match_indices('.').map(|(at, _)| at);
+        dots.filter(|at| *at > 0).find_map(|at| self.suffixes.get(&name[at..])).unwrap_or(&self.first)
+    }
+}
+
+impl ResolvesServerCert for ByName {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.find(hello.server_name()).clone())
+    }
+}
+
+fn certified(identity: &Identity, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, String> {
+    let Identity { certificate, key, .. } = identity;
+    let chain = certificates(certificate)?;
+    let named = |error: &dyn std::fmt::Display| format!("{}: {error}", key.display());
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| named(&error))?;
+    let signing = provider.key_provider.load_private_key(secret).map_err(|error| {
+        named(&format_args!("{error} (RSA of 2048 bits or more, P-256, P-384 and Ed25519 are supported)"))
+    })?;
+    let certified = CertifiedKey::new(chain, signing);
+    match certified.keys_match() {
+        Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+            Err(named(&format_args!("is not the key of {}", certificate.display())))
+        }
+        // Other doubts are of the checker: it knows no certificates of version 1, which clients may well accept.
+        _ => Ok(Arc::new(certified)),
+    }
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;
