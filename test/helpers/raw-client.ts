@@ -1,5 +1,6 @@
 // A client of one TCP connection that sends bytes as they are and reads the answers strictly.
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import type { Scope } from './scope.ts'
 import { readResponse, statusOf, type WireMessage } from './wire.ts'
 
@@ -37,6 +38,15 @@ export class RawClient {
   static async connect(scope: Scope, port: number): Promise<RawClient> {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
     await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject))
+    const client = new RawClient(socket)
+    scope.after(() => client.destroy())
+    return client
+  }
+
+  /** Over TLS. Rejects when the handshake fails. Believes any certificate unless the options say otherwise. */
+  static async connectTls(scope: Scope, port: number, options: ConnectionOptions = {}): Promise<RawClient> {
+    const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, ...options })
+    await new Promise((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject))
     const client = new RawClient(socket)
     scope.after(() => client.destroy())
     return client
