@@ -4,6 +4,7 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t } from 'uWebSockets.js'
 import type { HeaderPair, Plan, RoutePlan } from '../config/plan.ts'
 import { errorKinds, type ErrorCode } from '../shared/errors.ts'
+import { firstDirectSlot } from '../shared/native-direct.ts'
 import type { Pipeline } from './pipeline.ts'
 
 /** What a stage says: go on with the next one, send `exchange.answer`, or somebody will continue later. */
@@ -28,6 +29,8 @@ export interface RunningPlan {
 
 /** What the front end knows of the listener that a request came in by. */
 export interface Listener {
+  /** Numbered from 1 in this worker. */
+  readonly id: number
   readonly scheme: 'http' | 'https'
   readonly port: number
 }
@@ -66,10 +69,16 @@ export interface ExchangeCallbacks {
   writable(exchange: Exchange, offset: number): boolean
   /** Writes what is due, inside a cork. */
   corked(exchange: Exchange): void
+  /** Where it was not set: one of a request that went past the front end. */
+  requestId(exchange: Exchange): string
 }
 
 export class Exchange {
   readonly slot: number
+  /** The request went past the front end: neither `response` nor `request` may be used. */
+  readonly direct: boolean
+  /** Where its row begins in the batch that told of it; valid while that lasts. */
+  eventAt = 0
   /** Comes back in each row of the upstream client: slot and generation, bit 30 clear. */
   tag = 0
   phase: Phase = Phase.free
@@ -93,7 +102,7 @@ export class Exchange {
   path = ''
   /** Query without `?`. */
   query = ''
-  requestId = ''
+  #requestId = ''
   /** A CORS preflight for the route. */
   preflight = false
   /** 0 none, 1 by length, 2 chunked; as the client framed it. */
@@ -153,11 +162,22 @@ export class Exchange {
 
   constructor(slot: number, callbacks: ExchangeCallbacks) {
     this.slot = slot
+    this.direct = slot >= firstDirectSlot
     this.tag = slot
     this.onAborted = () => callbacks.aborted(this)
     this.#callbacks = callbacks
     this.onWritable = offset => callbacks.writable(this, offset)
     this.onCorked = () => callbacks.corked(this)
+  }
+
+  /** Made into a string when somebody asks. */
+  get requestId(): string {
+    if (this.#requestId === '' && this.direct) this.#requestId = this.#callbacks.requestId(this)
+    return this.#requestId
+  }
+
+  set requestId(id: string) {
+    this.#requestId = id
   }
 
   /**
@@ -188,6 +208,8 @@ const generations = 0x4000
 export class Exchanges {
   readonly #all: Exchange[] = []
   readonly #free: Exchange[] = []
+  /** By slot, from `firstDirectSlot` on: their slots are the addon's to give. */
+  readonly #direct: Exchange[] = []
   readonly #callbacks: ExchangeCallbacks
   active = 0
 
@@ -204,30 +226,52 @@ export class Exchanges {
   ): Exchange | null {
     let exchange = this.#free.pop()
     if (exchange === undefined) {
-      if (this.#all.length === maxSlots) return null
+      if (this.#all.length === firstDirectSlot) return null
       exchange = new Exchange(this.#all.length, this.#callbacks)
       this.#all.push(exchange)
     }
+    exchange.response = response
+    exchange.request = request
+    return this.#open(exchange, listener, running, nowMs)
+  }
+
+  /** For a request that went past the front end. */
+  beginDirect(slot: number, listener: Listener, running: RunningPlan, nowMs: number): Exchange {
+    const index = slot - firstDirectSlot
+    while (this.#direct.length <= index) {
+      this.#direct.push(new Exchange(this.#direct.length + firstDirectSlot, this.#callbacks))
+    }
+    return this.#open(this.#direct[index]!, listener, running, nowMs)
+  }
+
+  #open(exchange: Exchange, listener: Listener, running: RunningPlan, nowMs: number): Exchange {
     this.active++
     running.exchanges++
     exchange.phase = Phase.open
-    exchange.response = response
-    exchange.request = request
     exchange.listener = listener
     exchange.running = running
     exchange.startedAtMs = nowMs
     return exchange
   }
 
+  /** The one that is in flight in a slot, or null. */
+  bySlot(slot: number): Exchange | null {
+    const exchange = slot < firstDirectSlot ? this.#all[slot] : this.#direct[slot - firstDirectSlot]
+    return exchange !== undefined && exchange.phase !== Phase.free ? exchange : null
+  }
+
   /** The exchange a row belongs to, or null when that request has ended. */
   byTag(tag: number): Exchange | null {
-    const exchange = this.#all[tag & (maxSlots - 1)]
+    const slot = tag & (maxSlots - 1)
+    const exchange = slot < firstDirectSlot ? this.#all[slot] : this.#direct[slot - firstDirectSlot]
     return exchange !== undefined && exchange.tag === tag && exchange.phase !== Phase.free ? exchange : null
   }
 
   /** All that are in flight, for drain and for a panic of the client. */
   *inFlight(): Generator<Exchange> {
-    for (const exchange of this.#all) if (exchange.phase !== Phase.free) yield exchange
+    for (const list of [this.#all, this.#direct]) {
+      for (const exchange of list) if (exchange.phase !== Phase.free) yield exchange
+    }
   }
 
   end(exchange: Exchange): void {
@@ -239,6 +283,11 @@ export class Exchanges {
     exchange.routeId = -1
     exchange.route = null
     exchange.captures = null
+    // A request that is refused before its head is read must not look like the one before.
+    exchange.method = ''
+    exchange.methodId = 0
+    exchange.host = ''
+    exchange.path = ''
     exchange.framing = 0
     exchange.contentLength = 0
     exchange.lastOnConnection = false
@@ -272,6 +321,6 @@ export class Exchanges {
     exchange.upstreamDone = false
     exchange.unsent = null
     exchange.unsentOffset = 0
-    this.#free.push(exchange)
+    if (!exchange.direct) this.#free.push(exchange)
   }
 }

@@ -4,7 +4,8 @@
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
 import type { Plan } from '../config/plan.ts'
 import { createLog } from '../shared/log.ts'
-import { native, Row, rowInts, type UpstreamClient } from '../shared/native.ts'
+import { native, Row, rowInts } from '../shared/native.ts'
+import { DirectCommands, EventKind, eventInts, EventRow } from '../shared/native-direct.ts'
 import { methodNames } from '../shared/native-heads.ts'
 import { acceptStage } from './accept/accept.ts'
 import { loadFrontEnd } from './accept/front-end.ts'
@@ -24,6 +25,7 @@ import { checkTagBit } from './forward/checks.ts'
 import { EndpointRegistry } from './forward/endpoints.ts'
 import { forwardStage } from './forward/forward.ts'
 import { Upstreams } from './forward/upstreams.ts'
+import { healthGauges, poolGauges } from './forward/gauges.ts'
 import { compileForwardRoutes } from './forward/routes.ts'
 import { WebSockets } from './forward/web-socket.ts'
 import { webSocketForward } from './forward/web-socket-forward.ts'
@@ -32,10 +34,11 @@ import { localStage, matchStage } from './match/match.ts'
 import { compileTarget } from './match/target.ts'
 import { pipeline } from './pipeline.ts'
 import { AccessLog } from './record/access-log.ts'
-import { WorkerMetrics, type Gauges, type PlanMetrics } from './record/metrics.ts'
+import { WorkerMetrics, type PlanMetrics } from './record/metrics.ts'
 import { clientGone, recordStage } from './record/record.ts'
 import { compileResponseEdits } from './respond/header-edits.ts'
 import { createRespond } from './respond/respond.ts'
+import { statusLines } from './respond/status-lines.ts'
 
 const slabBytes = 1024 * 1024
 const maxRows = 1024
@@ -72,15 +75,18 @@ export function createGateway(): Gateway {
   let draining = false
   let drained: (() => void) | null = null
 
-  const respond = createRespond({ client, finish, closing: () => draining })
+  const events = frontEnd.hooked ? nativeExchanges.direct(client, onEvents, statusLines.join('\n')) : null
+  const commands = new DirectCommands(events?.commands ?? new Int32Array(1), () => nativeExchanges.run())
+  const respond = createRespond({
+    client,
+    exchanges: nativeExchanges,
+    commands,
+    finish,
+    aborted,
+    closing: () => draining,
+  })
   const exchanges = new Exchanges({
-    aborted(exchange) {
-      if (exchange.phase === Phase.free) return
-      exchange.running.pipeline.aborted(exchange)
-      // A broken-off answer keeps the status that was sent; without one the client went first.
-      if (exchange.status === 0) exchange.status = clientGone
-      finish(exchange)
-    },
+    aborted,
     body: (exchange, chunk, last) => {
       try {
         exchange.running.pipeline.body(exchange, chunk, last)
@@ -90,12 +96,16 @@ export function createGateway(): Gateway {
     },
     writable: (exchange, offset) => respond.writable(exchange, offset),
     corked: exchange => respond.corked(exchange),
+    requestId: exchange => nativeExchanges.requestId(exchange.slot),
   })
 
   const listeners = new Listeners({
     frontEnd,
     handlers: {
       request: (response, request, listener) => begin(response, request, listener, null),
+      listening: ({ id, port }) => {
+        if (events !== null) nativeExchanges.listening(id, port)
+      },
       webSockets: (app, listener) =>
         webSockets.attach(app, (response, request, handshake) => begin(response, request, listener, handshake)),
     },
@@ -129,6 +139,50 @@ export function createGateway(): Gateway {
     } catch (error) {
       broken(exchange, error)
     }
+  }
+
+  /** What has come and happened past the front end. */
+  function onEvents(count: number): void {
+    const { rows } = events!
+    const nowMs = performance.now()
+    for (let event = 0; event < count; event++) {
+      const at = event * eventInts
+      const slot = rows[at + EventRow.slot]!
+      const kind = rows[at + EventRow.kind]!
+      if (kind === EventKind.request) {
+        beginDirect(slot, at, nowMs)
+      } else if (kind === EventKind.gone) {
+        const exchange = exchanges.bySlot(slot)
+        if (exchange !== null) aborted(exchange)
+        commands.end(slot)
+      } else {
+        endDrain()
+      }
+    }
+  }
+
+  function beginDirect(slot: number, at: number, nowMs: number): void {
+    if (current === null) {
+      commands.abort(slot)
+      return
+    }
+    const listener = listeners.byId(events!.rows[at + EventRow.listener]!)
+    const exchange = exchanges.beginDirect(slot, listener, current, nowMs)
+    exchange.eventAt = at
+    current.begun()
+    try {
+      current.pipeline.request(exchange)
+    } catch (error) {
+      broken(exchange, error)
+    }
+  }
+
+  function aborted(exchange: Exchange): void {
+    if (exchange.phase === Phase.free) return
+    exchange.running.pipeline.aborted(exchange)
+    // A broken-off answer keeps the status that was sent; without one the client went first.
+    if (exchange.status === 0) exchange.status = clientGone
+    finish(exchange)
   }
 
   function onBatch(count: number): void {
@@ -166,10 +220,18 @@ export function createGateway(): Gateway {
   function finish(exchange: Exchange): void {
     const { running } = exchange
     running.pipeline.ended(exchange)
-    nativeExchanges.end(exchange.slot)
+    // Past the front end it has been done: with the last byte, or the client's end.
+    if (!exchange.direct) nativeExchanges.end(exchange.slot)
     exchanges.end(exchange)
     if (running.exchanges === 0 && running !== current) running.release()
-    if (drained !== null && exchanges.active === 0) drained()
+    endDrain()
+  }
+
+  function endDrain(): void {
+    if (drained === null || exchanges.active > 0) return
+    // What is written down for the last one must not come after the end.
+    nativeExchanges.run()
+    if (nativeExchanges.unsent() === 0) drained()
   }
 
   function prepare(plan: Plan): Prepared {
@@ -187,6 +249,7 @@ export function createGateway(): Gateway {
           limits: plan.limits,
           heads,
           exchanges: nativeExchanges,
+          events,
           active: () => exchanges.active,
         }),
         match: matchStage(plan, heads),
@@ -196,6 +259,7 @@ export function createGateway(): Gateway {
           client,
           heads,
           exchanges: nativeExchanges,
+          commands,
           upstreams,
           routes: forwardRoutes.list,
           trusts,
@@ -296,35 +360,9 @@ export function createGateway(): Gateway {
         }
         const timer = setTimeout(done, deadlineMs)
         drained = done
-        if (exchanges.active === 0) done()
+        endDrain()
       })
     },
     takeMetrics: () => metrics.take(),
   }
-}
-
-function poolGauges(upstreams: Upstreams | null, client: UpstreamClient): Gauges['pool'] {
-  const gauges: (readonly [string, string, number])[] = []
-  for (const { plan, members } of upstreams?.list ?? []) {
-    let idle = 0
-    let used = 0
-    let waiting = 0
-    for (const { endpoint } of members) {
-      if (endpoint.id < 0) continue
-      const stats = client.stats(endpoint.id)
-      idle += stats.idle
-      used += stats.connections - stats.idle
-      waiting += stats.waiting
-    }
-    gauges.push([plan.name, 'idle', idle], [plan.name, 'used', used], [plan.name, 'waiting', waiting])
-  }
-  return gauges
-}
-
-function healthGauges(upstreams: Upstreams | null): Gauges['health'] {
-  const nowMs = performance.now()
-  return (upstreams?.list ?? []).flatMap(upstream => {
-    const { name, endpoints, breaker } = upstream.snapshot(nowMs)
-    return endpoints.map(({ url, state }) => [name, url, breaker === 'open' ? 'open' : state] as const)
-  })
 }

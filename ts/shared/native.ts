@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { DirectEvents } from './native-direct.ts'
 import type { NativeHeads } from './native-heads.ts'
 
 declare global {
@@ -175,8 +176,30 @@ export interface NativeExchanges {
   setRemoteAddress(slot: number, address: ArrayBuffer): void
   /** Requests on the slot's connection, this one included; 0 where it is not known. */
   connectionRequests(slot: number): number
-  /** The slot's response is complete or aborted. */
+  /** The slot's response is complete or aborted. A slot that the addon chose is free again. */
   end(slot: number): void
+  /** The request id of the slot's head; '' without one. */
+  requestId(slot: number): string
+  /**
+   * From now on requests with a whole head and no body go past the front end, on listeners that `listening` names: the
+   * addon chooses their slots (from `firstDirectSlot` on) and says in one call of `onEvents(count)` what has come and
+   * happened. The rows and their texts are valid until it returns. `statusLines`: by status, each as `200 OK`, joined
+   * by line feeds. Only where the front end is watched.
+   */
+  direct(client: UpstreamClient, onEvents: (count: number) => void, statusLines: string): DirectEvents
+  /**
+   * Inside `onBatch`: the command `relay` (see DirectCommands) with lines to add, each as `\r\nname: value`, and lines
+   * in place of the row's; null for none.
+   */
+  relay(slot: number, row: number, flags: number, extra: string | null, block: string | null): void
+  /** A whole response of our own. `body`: bytes, or the length of one that is not sent. The slot ends by itself. */
+  answer(slot: number, status: number, flags: number, block: string, body: Uint8Array | number): void
+  /** Does what DirectCommands have written down; by itself that happens when `onEvents` or `onBatch` returns. */
+  run(): void
+  /** Slots whose responses are complete but have not left for their clients. */
+  unsent(): number
+  /** The front end has just begun to listen for this listener, numbered from 1. False: it is not watched. */
+  listening(listener: number, port: number): boolean
 }
 
 /** What `begin` says of connections whose bytes were not seen: a front end without the hooks. */

@@ -127,6 +127,14 @@ impl<const N: usize> Arguments<N> {
         kind == sys::ValueType::napi_string && self.append_latin1(index, out)
     }
 
+    /// Appends a string as latin-1. False for null and undefined: nothing was appended.
+    pub fn optional_latin1_onto(&self, index: usize, out: &mut Vec<u8>) -> bool {
+        let mut kind = 0;
+        // SAFETY: as above.
+        unsafe { sys::napi_typeof(self.env, self.values[index], &raw mut kind) };
+        kind == sys::ValueType::napi_string && self.append_latin1(index, out)
+    }
+
     /// The bytes of an `ArrayBuffer` or a view, lent for as long as no JS runs.
     #[inline]
     pub fn bytes(&self, index: usize) -> Result<&[u8]> {
@@ -150,6 +158,13 @@ impl<const N: usize> Arguments<N> {
         let mut value = ptr::null_mut();
         // SAFETY: as above.
         checked(unsafe { sys::napi_create_int32(self.env, number, &raw mut value) }, "no number was made")?;
+        Ok(value)
+    }
+
+    pub fn boolean(&self, truth: bool) -> Result<sys::napi_value> {
+        let mut value = ptr::null_mut();
+        // SAFETY: as above.
+        checked(unsafe { sys::napi_get_boolean(self.env, truth, &raw mut value) }, "no boolean was made")?;
         Ok(value)
     }
 

@@ -80,6 +80,7 @@ pub fn front_end_tls_drop(id: u32) {
 /// See `Native.frontEndTick`.
 #[napi(catch_unwind)]
 pub fn front_end_tick(idle_ms: f64) {
+    crate::direct::look_at_clock();
     downstream::tick(Duration::try_from_secs_f64(idle_ms / 1000.0).unwrap_or(Duration::ZERO));
 }
 

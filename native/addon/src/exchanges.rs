@@ -1,6 +1,7 @@
 //! What one request needs of the native parts, in as few crossings as there can be: `begin` takes its head from the
 //! bytes that the front end has just received, `submit` writes the upstream's head straight into the upstream client's
-//! send buffer, `end` lets the next request of the connection through.
+//! send buffer, `end` lets the next request of the connection through. Requests that go past the front end begin in
+//! `direct` instead.
 
 // Reason: in a test build nothing registers the functions with Node.
 #![cfg_attr(test, allow(dead_code))]
@@ -13,11 +14,12 @@ use napi::bindgen_prelude::{Env, Object, Result};
 use napi::sys;
 use napi_derive::napi;
 use polygate_downstream as downstream;
-use polygate_head::{Forwarding, Framing};
+use polygate_head::{Forwarding, Framing, Head};
 use polygate_upstream::Framing as Body;
 
 use crate::arguments::{Arguments, checked, method, wrong};
-use crate::heads::{compose_head, framing_of, release, take_bytes};
+use crate::direct::{self, Direct};
+use crate::heads::{compose_head, framing_of, release, take_bytes, with_head};
 use crate::upstream::ClientHandle;
 
 /// The head's bytes were not seen: TLS, or a front end without the hooks. JS takes them from the front end instead.
@@ -29,12 +31,14 @@ const TLS: i32 = 2;
 const UPGRADE: i32 = 4;
 
 /// Per worker. Freed with the environment.
-struct Exchanges {
-    heads: usize,
+pub struct Exchanges {
+    pub heads: usize,
     /// By slot: the client's address, and how many requests its connection has had.
     clients: Vec<(Vec<u8>, u32)>,
     path: Vec<u8>,
     host: Vec<u8>,
+    /// Of requests that go past the front end.
+    pub direct: Option<Direct>,
 }
 
 /// A function that gives an object: `new` gives that object too. `heads` is `RequestHeads.id`.
@@ -46,6 +50,7 @@ pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
         clients: Vec::new(),
         path: Vec::new(),
         host: Vec::new(),
+        direct: None,
     }));
     let data = this.cast::<c_void>();
     // SAFETY: `env` is that of the running call; the hook runs once, after the last JS of the environment.
@@ -59,6 +64,13 @@ pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
         method(c"setRemoteAddress", set_remote_address, data),
         method(c"connectionRequests", connection_requests, data),
         method(c"end", end, data),
+        method(c"direct", direct::open, data),
+        method(c"relay", direct::relay, data),
+        method(c"answer", direct::answer, data),
+        method(c"run", direct::run, data),
+        method(c"unsent", direct::unsent, data),
+        method(c"listening", direct::listening, data),
+        method(c"requestId", request_id, data),
     ];
     // SAFETY: as above; names and callbacks are static.
     let status = unsafe { sys::napi_define_properties(raw, object.raw(), properties.len(), properties.as_ptr()) };
@@ -67,19 +79,40 @@ pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
 }
 
 unsafe extern "C" fn free(data: *mut c_void) {
+    direct::close(data.cast());
     // SAFETY: made by `exchanges`, given to this hook alone.
     drop(unsafe { Box::from_raw(data.cast::<Exchanges>()) });
 }
 
 /// # Safety
 /// `data` is that of a function made by `exchanges`, on the environment's thread, one call at a time.
-unsafe fn this<'a>(data: *mut c_void) -> &'a mut Exchanges {
+pub unsafe fn this<'a>(data: *mut c_void) -> &'a mut Exchanges {
     // SAFETY: the caller's promise.
     unsafe { &mut *data.cast::<Exchanges>() }
 }
 
 impl Exchanges {
-    fn client(&mut self, slot: usize) -> &mut (Vec<u8>, u32) {
+    /// The slot's response is complete or aborted. Safe to call twice.
+    pub fn end(&mut self, slot: usize) {
+        downstream::end(slot as u32);
+        release(self.heads, slot);
+        if let Some(direct) = &mut self.direct {
+            direct.free(slot);
+        }
+    }
+
+    /// How a request of the slot goes upstream that nothing is changed of.
+    pub fn forwarding(&self, slot: usize, how: i32) -> Forwarding<'_> {
+        Forwarding {
+            client_address: self.clients.get(slot).map_or(b"", |client| &client.0),
+            trusted: how & TRUSTED != 0,
+            tls: how & TLS != 0,
+            port: self.direct.as_ref().map_or(0, |direct| direct.port(slot)),
+            ..Forwarding::default()
+        }
+    }
+
+    pub fn client(&mut self, slot: usize) -> &mut (Vec<u8>, u32) {
         if slot >= self.clients.len() {
             self.clients.resize_with(slot + 1, Default::default);
         }
@@ -160,6 +193,7 @@ unsafe extern "C" fn submit(env: sys::napi_env, info: sys::napi_callback_info) -
             }
             Ok(ticket)
         })?;
+        this.submitted(slot, ticket);
         call.integer(ticket)
     })
 }
@@ -215,9 +249,17 @@ unsafe extern "C" fn end(env: sys::napi_env, info: sys::napi_callback_info) -> s
     Arguments::<1>::answer(env, info, |call| {
         // SAFETY: as in `this`.
         let this = unsafe { this(call.data) };
-        let slot = call.integer_at(0)? as usize;
-        downstream::end(slot as u32);
-        release(this.heads, slot);
+        this.end(call.integer_at(0)? as usize);
         Ok(ptr::null_mut())
+    })
+}
+
+/// `requestId(slot)`: '' for a slot without a head.
+unsafe extern "C" fn request_id(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Arguments::<1>::answer(env, info, |call| {
+        // SAFETY: as in `this`.
+        let this = unsafe { this(call.data) };
+        let slot = call.integer_at(0)? as usize;
+        with_head(this.heads, slot, |head| call.latin1(head.map_or(b"", Head::request_id)))
     })
 }

@@ -17,7 +17,7 @@ use std::ptr::NonNull;
 use polygate_head::{ComposeError, Flag, Forwarding, Framing, Head, Heads, Limits, Policy, Refusal, compose};
 
 /// Ints of `info`; `HeadInfo` in `ts/shared/native-heads.ts` names them.
-const INFO_INTS: usize = 15;
+pub const INFO_INTS: usize = 15;
 /// What `maxHeadBytes: 0` means: the slab is made once, so there must be some limit.
 const MOST_HEAD_BYTES: usize = 1 << 20;
 /// A method (32), a request id (128), the `/` of an absolute target without a path.
@@ -87,6 +87,41 @@ pub fn compose_head(
 /// How the client framed the body of the slot's request.
 pub fn framing_of(instance: usize, slot: usize) -> Framing {
     with(instance, |instance| instance.heads.get(slot).map(Head::framing)).flatten().unwrap_or(Framing::None)
+}
+
+/// Lends the head of a slot to `work`, which must not call into JS.
+pub fn with_head<R>(instance: usize, slot: usize, work: impl FnOnce(Option<&Head>) -> R) -> R {
+    INSTANCES.with_borrow(|instances| {
+        work(instances.get(instance).and_then(Option::as_ref).and_then(|instance| instance.heads.get(slot)))
+    })
+}
+
+/// Reads a head into a slot if it needs nothing but to be forwarded: no body, no expectation, no upgrade. False: the
+/// slot is free, also where the head is malformed.
+pub fn take_plain(instance: usize, slot: usize, head: &[u8]) -> bool {
+    const OTHER: u32 = Flag::EXPECT_CONTINUE | Flag::EXPECT_OTHER | Flag::WEB_SOCKET | Flag::OTHER_UPGRADE;
+    with(instance, |instance| {
+        let plain = match instance.heads.take(slot, head) {
+            Some(Ok(head)) => head.framing() == Framing::None && head.flags() & OTHER == 0,
+            _ => false,
+        };
+        if !plain {
+            instance.heads.release(slot);
+        }
+        plain
+    })
+    .unwrap_or(false)
+}
+
+/// Writes the numbers of a slot's head into `info` and its texts to the front of `slab`. Returns the bytes used; None:
+/// no head, or no room.
+pub fn describe_head(instance: usize, slot: usize, info: &mut [i32], slab: &mut [u8]) -> Option<usize> {
+    with(instance, |instance| {
+        let head = instance.heads.get(slot)?;
+        let (info, _) = info.split_first_chunk_mut::<INFO_INTS>()?;
+        (slab.len() >= head.raw().len() + SLAB_EXTRA).then(|| describe(head, info, slab))
+    })
+    .flatten()
 }
 
 /// Frees a slot.
@@ -163,8 +198,8 @@ impl Instance {
     }
 }
 
-/// Packs the texts from the slab's beginning, path first.
-fn describe(head: &Head, info: &mut [i32; INFO_INTS], slab: &mut [u8]) {
+/// Packs the texts from the slab's beginning, path first. Returns the bytes used.
+fn describe(head: &Head, info: &mut [i32; INFO_INTS], slab: &mut [u8]) -> usize {
     let mut used = 0;
     let mut put = |text: &[u8]| {
         let start = used;
@@ -203,6 +238,7 @@ fn describe(head: &Head, info: &mut [i32; INFO_INTS], slab: &mut [u8]) {
         method.0,
         method.1,
     ];
+    used
 }
 
 /// The bits of `HeadFlag` in `ts/shared/native-heads.ts`, which a test compares with these.

@@ -18,6 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 use napi::sys;
+use polygate_upstream::row::ROW_INTS;
 use polygate_upstream::{Client, Framing, Reason};
 use uv::{Handle, RawHandle};
 
@@ -53,6 +54,17 @@ struct Binding {
     armed_us: u64,
     /// Set when the environment waits for this binding to be gone.
     teardown: sys::napi_async_cleanup_hook_handle,
+}
+
+/// What a row says of a response; see `row` in the upstream crate.
+pub struct ResponseRow<'a> {
+    pub kind: i32,
+    pub status: u16,
+    /// Header lines, each as `\r\nname: value`.
+    pub head: &'a [u8],
+    pub body: &'a [u8],
+    /// Content-Length, where the kind says so.
+    pub length: u64,
 }
 
 /// A client as other parts of the addon use it. Valid until its environment is torn down.
@@ -98,6 +110,68 @@ impl ClientHandle {
             }
             Some(Err(reason)) => -(reason as i32),
             None => -(Reason::ClientPanic as i32),
+        }
+    }
+
+    /// A row of the batch that JavaScript is looking at. None: no such row.
+    ///
+    /// # Safety
+    /// Called from JavaScript inside `onBatch`; the row is dropped before JavaScript goes on.
+    pub unsafe fn row<'a>(self, index: usize) -> Option<ResponseRow<'a>> {
+        // SAFETY: as in `submit_with`.
+        let binding = unsafe { &*self.0 };
+        if binding.closed || (index + 1) * ROW_INTS > binding.row_ints {
+            return None;
+        }
+        // SAFETY: `references` keep slab and rows alive while the client is open; during `onBatch` nobody writes them.
+        let (slab, row) = unsafe {
+            (
+                std::slice::from_raw_parts(binding.slab, binding.slab_bytes),
+                std::slice::from_raw_parts(binding.rows.add(index * ROW_INTS), ROW_INTS),
+            )
+        };
+        let part =
+            |offset: i32, length: i32| slab.get(offset as usize..(offset as usize).checked_add(length as usize)?);
+        Some(ResponseRow {
+            kind: row[1],
+            status: row[2] as u16,
+            head: part(row[3], row[4])?,
+            body: part(row[5], row[6])?,
+            length: u64::from(row[7] as u32) | u64::from(row[8] as u32) << 32,
+        })
+    }
+
+    /// [`Client::pause`]
+    pub fn pause(self, ticket: i32) {
+        self.act(|client| client.pause(ticket));
+    }
+
+    /// [`Client::resume`]
+    pub fn resume(self, ticket: i32) {
+        self.act(|client| client.resume(ticket));
+    }
+
+    /// [`Client::hold_clock`]
+    pub fn hold_clock(self) {
+        self.act(Client::hold_clock);
+    }
+
+    /// [`Client::release_clock`]
+    pub fn release_clock(self) {
+        self.act(Client::release_clock);
+    }
+
+    /// A row that says that a submit has failed.
+    pub fn fail(self, tag: i32, reason: i32) {
+        self.act(|client| client.fail_unsubmitted(tag, reason));
+    }
+
+    fn act(self, act: impl FnOnce(&mut Client)) {
+        // SAFETY: as in `submit_with`.
+        let binding = unsafe { &mut *self.0 };
+        if !binding.closing {
+            binding.guard(act);
+            binding.wake_if_needed();
         }
     }
 
@@ -203,6 +277,7 @@ unsafe fn deliver(this: *mut Binding) {
         if count > 0 {
             // SAFETY: no reference into the binding is alive.
             unsafe { call_back((*this).env, (*this).references[0], count) };
+            crate::direct::run_commands();
         }
         // SAFETY: as above.
         let binding = unsafe { &mut *this };
@@ -226,7 +301,7 @@ unsafe fn deliver(this: *mut Binding) {
 ///
 /// # Safety
 /// On the environment's thread, outside of any reference into a binding.
-unsafe fn call_back(env: sys::napi_env, callback: sys::napi_ref, count: usize) {
+pub unsafe fn call_back(env: sys::napi_env, callback: sys::napi_ref, count: usize) {
     let mut scope = ptr::null_mut();
     let (mut function, mut global, mut argument, mut result) =
         (ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
@@ -332,6 +407,8 @@ unsafe extern "C" fn on_prepare(handle: RawHandle) {
         }
         if binding.client.more() {
             deliver(this);
+            // What was answered now may have let a stashed request through.
+            polygate_downstream::run_due();
         } else {
             binding.settle();
         }

@@ -105,7 +105,7 @@ pub fn http_date_now() -> String {
 }
 
 /// `Tue, 24 Nov 2026 08:06:00 GMT` (RFC 9110 5.6.7) of seconds since 1970.
-fn http_date(seconds: u64) -> String {
+pub fn http_date(seconds: u64) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let (days, time) = (seconds / 86_400, seconds % 86_400);

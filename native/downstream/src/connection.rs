@@ -6,13 +6,16 @@
 //!
 //! Nothing here makes a system call: reading is the caller's closure.
 
+use crate::consumer::{Client, Consumer, Taken};
 use crate::framing::{Framing, HeadLimits, Refused, Stop};
+use crate::outbox::Outbox;
 use crate::patience::Patience;
 use crate::remote::Remote;
 use crate::sending::Sending;
 use crate::tls::Session;
 use std::ffi::{c_int, c_void};
 
+mod direct;
 mod waiting;
 
 /// What is kept of a client that sends ahead; more stays in the kernel.
@@ -22,6 +25,9 @@ const SCANNED_READ: usize = 64 * 1024;
 const CHUNKED_READ: usize = 256 * 1024;
 /// After a refusal, this much is swallowed so that the client can read the answer before it meets a reset.
 const LINGER_LIMIT: usize = 1024 * 1024;
+
+/// In the place of a slot: no request that goes past the front end is under way.
+pub const NO_SLOT: u32 = u32::MAX;
 
 /// libuv's event bits (`enum uv_poll_event`).
 pub const READABLE: c_int = 1;
@@ -92,6 +98,18 @@ pub struct Connection {
     pub sent: u64,
     pub remote: Remote,
     pub sending: Sending,
+    /// The listener it came by, as the addon numbers those whose requests may go past the front end; 0 for any other.
+    pub listener: u32,
+    /// The slot of its request that goes past the front end, or [`NO_SLOT`].
+    pub slot: u32,
+    /// What the kernel did not take of such a request's response.
+    pub outbox: Outbox,
+    /// We let libuv watch for room to write, for the outbox.
+    pub writing: bool,
+    /// Nothing more is sent to it, and the front end is told to close it.
+    broken: bool,
+    /// Its response says `Connection: close`.
+    last: bool,
     /// TLS; then everything else here is about the plain text.
     pub session: Option<Box<Session>>,
     patience: Patience,
@@ -123,6 +141,12 @@ impl Connection {
             sent: 0,
             remote,
             sending: Sending::new(),
+            listener: 0,
+            slot: NO_SLOT,
+            outbox: Outbox::default(),
+            writing: false,
+            broken: false,
+            last: false,
             session,
             patience: Patience::default(),
             received: 0,
@@ -168,6 +192,7 @@ impl Connection {
         mut read: impl FnMut(&mut [u8]) -> isize,
     ) -> (Received, bool) {
         let received = match self.kind {
+            _ if self.broken => Received::Close,
             Kind::Refused { swallowed } => self.swallow(out, swallowed, read),
             _ if self.stash_len() == 0 && self.end != End::Open => self.tell_end(),
             Kind::Raw if self.stash_len() == 0 => outcome(read(out)),
@@ -315,12 +340,14 @@ impl Connection {
 
     /// The next message must wait: for the response under way, or for its last bytes to leave.
     fn blocked(&self) -> bool {
-        self.kind == Kind::Http && self.framing.at_start() && (self.pending || self.wanted & WRITABLE != 0)
+        self.kind == Kind::Http
+            && self.framing.at_start()
+            && (self.pending || self.last || self.wanted & WRITABLE != 0 || !self.outbox.is_empty())
     }
 
     /// The front end would get something from a `recv` now, though the kernel may not say so.
     pub fn ready(&self) -> bool {
-        let ended = self.end == End::Seen;
+        let ended = self.end == End::Seen || self.broken;
         // Plain text of which the kernel knows nothing: a blocked connection still reads it, into its stash.
         let more = self.session.as_ref().is_some_and(|session| session.has_plain());
         self.wanted & READABLE != 0

@@ -18,6 +18,9 @@
 
 mod answers;
 mod connection;
+mod consumer;
+#[cfg(target_os = "linux")]
+mod direct;
 mod edit;
 mod framing;
 mod head_lines;
@@ -25,6 +28,7 @@ mod head_lines;
 mod image;
 #[cfg(target_os = "linux")]
 mod loop_hooks;
+mod outbox;
 mod patience;
 mod remote;
 mod sending;
@@ -38,11 +42,16 @@ mod uv;
 #[cfg(target_os = "linux")]
 mod watch;
 
+pub use answers::http_date;
+pub use consumer::{Client, Consumer, Taken};
+#[cfg(target_os = "linux")]
+pub use direct::{abort, consume, listening, send};
 pub use framing::HeadLimits;
 pub use tls::{Identity, TlsOptions};
 #[cfg(target_os = "linux")]
 pub use watch::{
-    answers, begin, end, head_alone, set_limits, stop, tick, tls, tls_drop, tls_exchange, tls_listen, waits, watch, with_current,
+    answers, begin, end, head_alone, run_due, set_limits, stop, tick, tls, tls_drop, tls_exchange, tls_listen, waits,
+    watch, with_current,
 };
 
 /// The request whose handler the front end is calling.
@@ -63,7 +72,7 @@ pub struct Current<'a> {
 /// Where there is no ELF image to watch, the front end runs as it is.
 #[cfg(not(target_os = "linux"))]
 mod elsewhere {
-    use super::{Current, HeadLimits};
+    use super::{Consumer, Current, HeadLimits};
 
     /// Always false.
     pub fn watch(_path: &str, _limits: HeadLimits) -> bool {
@@ -92,6 +101,20 @@ mod elsewhere {
         None
     }
     /// Nothing to do.
+    pub fn consume(_consumer: Consumer) {}
+    /// Always false.
+    pub fn listening(_listener: u32) -> bool {
+        false
+    }
+    /// Always gone.
+    pub fn send(_slot: u32, _parts: [&[u8]; 3], _last: bool) -> Option<usize> {
+        None
+    }
+    /// Nothing to do.
+    pub fn abort(_slot: u32) {}
+    /// Nothing to do.
+    pub fn run_due() {}
+    /// Nothing to do.
     pub fn tick(_idle: std::time::Duration) {}
     /// Always an error.
     pub fn tls(_options: &super::TlsOptions) -> Result<u32, String> {
@@ -110,5 +133,6 @@ mod elsewhere {
 }
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{
-    answers, begin, end, head_alone, set_limits, stop, tick, tls, tls_drop, tls_exchange, tls_listen, waits, watch, with_current,
+    abort, answers, begin, consume, end, head_alone, listening, run_due, send, set_limits, stop, tick, tls, tls_drop,
+    tls_exchange, tls_listen, waits, watch, with_current,
 };

@@ -4,7 +4,8 @@
 //! bytes that the kernel no longer has: from where libuv calls it, never from within itself.
 
 use crate::answers::Answer;
-use crate::connection::{PRIORITIZED, READABLE, WRITABLE};
+use crate::connection::{Connection, PRIORITIZED, READABLE, WRITABLE};
+use crate::direct;
 use crate::patience::Wait;
 use crate::socket_hooks::{Descriptor, refuse, transmit};
 use crate::thread::{self, Binding, Thread};
@@ -42,9 +43,7 @@ pub unsafe extern "C" fn uv_poll_start(handle: *mut c_void, events: c_int, callb
     match thread.connection(descriptor) {
         Some(connection) if connection.handle == handle && (known.is_null() || known == callback as *mut c_void) => {
             connection.wanted = events;
-            connection.masked = connection.wants_mask();
-            connection.flushing = connection.is_stuck();
-            let effective = effective_events(events, connection.masked, connection.flushing);
+            let effective = effective_events(connection);
             settle(thread, descriptor);
             // SAFETY: as above, with our callback in the place of its own.
             unsafe { (uv.poll_start)(handle, effective, polled) }
@@ -54,10 +53,15 @@ pub unsafe extern "C" fn uv_poll_start(handle: *mut c_void, events: c_int, callb
     }
 }
 
-/// With input masked we still want to hear of errors, and libuv forgets a handle without events.
-fn effective_events(wanted: c_int, masked: bool, flushing: bool) -> c_int {
-    let events = if flushing { wanted | WRITABLE } else { wanted };
-    if masked { events & !READABLE | PRIORITIZED } else { events }
+/// What libuv is to watch for, as of now. With input masked we still want to hear of errors, and libuv forgets a handle
+/// without events.
+fn effective_events(connection: &mut Connection) -> c_int {
+    connection.masked = connection.wants_mask();
+    connection.flushing = connection.is_stuck();
+    connection.writing = !connection.outbox.is_empty();
+    let ours = if connection.flushing || connection.writing { WRITABLE } else { 0 };
+    let events = connection.wanted | ours;
+    if connection.masked { events & !READABLE | PRIORITIZED } else { events }
 }
 
 pub unsafe extern "C" fn uv_poll_stop(handle: *mut c_void) -> c_int {
@@ -107,15 +111,13 @@ pub fn settle(thread: &mut Thread, descriptor: c_int) {
     if connection.handle.is_null() {
         return;
     }
-    let (masked, flushing) = (connection.wants_mask(), connection.is_stuck());
-    if masked != connection.masked || flushing != connection.flushing {
-        connection.masked = masked;
-        connection.flushing = flushing;
-        if connection.wanted != 0 {
-            let events = effective_events(connection.wanted, masked, flushing);
-            // SAFETY: the handle is polled (`wanted`), so it is neither closed nor stopped.
-            unsafe { (uv::functions().poll_start)(connection.handle, events, polled) };
-        }
+    let is_as_watched = connection.wants_mask() == connection.masked
+        && connection.is_stuck() == connection.flushing
+        && connection.outbox.is_empty() != connection.writing;
+    if !is_as_watched && connection.wanted != 0 {
+        let events = effective_events(connection);
+        // SAFETY: the handle is polled (`wanted`), so it is neither closed nor stopped.
+        unsafe { (uv::functions().poll_start)(connection.handle, events, polled) };
     }
     if connection.ready() && !connection.due {
         connection.due = true;
@@ -127,42 +129,44 @@ pub fn settle(thread: &mut Thread, descriptor: c_int) {
 /// Stands in for the front end's poll callback of an accepted connection.
 unsafe extern "C" fn polled(handle: *mut c_void, status: c_int, events: c_int) {
     let mut events = events;
-    if events & PRIORITIZED != 0
-        && let Some(thread) = thread::current()
-    {
-        // Input is masked, and yet something is reported: both sides are closed (or it is urgent data, which HTTP does
-        // not know).
-        events = events & !PRIORITIZED | READABLE;
+    if let Some(thread) = thread::current() {
         // SAFETY: libuv's handle, live during its callback.
         let descriptor = unsafe { uv::descriptor_of(uv::functions(), handle) };
-        if let Some(connection) = thread.connection(descriptor) {
-            connection.hang_up();
+        if events & PRIORITIZED != 0 {
+            // Input is masked, and yet something is reported: both sides are closed (or it is urgent data, which HTTP
+            // does not know).
+            events = events & !PRIORITIZED | READABLE;
+            if let Some(connection) = thread.connection(descriptor) {
+                connection.hang_up();
+            }
         }
-    }
-    if events & WRITABLE != 0
-        && let Some(thread) = thread::current()
-    {
-        // SAFETY: as above.
-        let descriptor = unsafe { uv::descriptor_of(uv::functions(), handle) };
-        events = flush(thread, descriptor, events);
-    }
-    if events == 0 && status == 0 {
-        return;
+        if status == 0 {
+            if events & WRITABLE != 0 {
+                events = flush(thread, descriptor, events);
+            }
+            if events == 0 || (events == READABLE && direct::read(thread, descriptor)) {
+                return;
+            }
+        }
     }
     // SAFETY: libuv's handle, live during its callback.
     unsafe { dispatch(handle, status, events) };
 }
 
-/// TLS goes on with what it has to say. Returns the events that are left for the front end.
+/// What waits for room on our side goes on. Returns the events that are left for the front end.
 fn flush(thread: &mut Thread, descriptor: c_int, events: c_int) -> c_int {
-    let Some(connection) = thread.connection(descriptor).filter(|connection| connection.flushing) else {
+    let Some(connection) = thread.connection(descriptor).filter(|connection| connection.flushing || connection.writing)
+    else {
         return events;
     };
-    if let Some(session) = &mut connection.session {
+    let left = events & (connection.wanted | !WRITABLE);
+    if let Some(session) = connection.session.as_deref_mut().filter(|_| connection.flushing) {
         // A connection that is broken is reported by the next read.
         drop(session.flush(&mut Descriptor(descriptor)));
     }
-    let left = events & (connection.wanted | !WRITABLE);
+    if connection.writing {
+        direct::write_outbox(thread, descriptor);
+    }
     settle(thread, descriptor);
     left
 }
@@ -197,6 +201,9 @@ unsafe fn dispatch(handle: *mut c_void, status: c_int, events: c_int) {
             settle(thread, descriptor);
             break;
         }
+        if direct::take_stashed(thread, descriptor) {
+            break;
+        }
         // SAFETY: the connection is open, and its handle is this one and polled for input: the front end sees one more
         // readable event, from where libuv gives them.
         unsafe { callback(handle, 0, READABLE) };
@@ -216,22 +223,32 @@ unsafe extern "C" fn prepared(handle: *mut c_void) {
         // SAFETY: what libuv would have done.
         unsafe { callback(handle) };
     }
-    // To the last: the loop may wait for long after this. It ends, since a turn only uses up what is stashed.
-    while let Some(binding) = thread::current().and_then(|thread| thread.due.pop()) {
-        let Some(connection) = thread::current().and_then(|thread| thread.bound(binding)) else {
-            continue;
-        };
-        if connection.expired {
-            connection.expired = false;
-            expire(binding.descriptor);
-            continue;
+    run_due();
+}
+
+/// Gives everybody who is due a turn, and tells the addon of the requests that went past the front end, until nothing is
+/// left. To be the last before the loop waits, which may be for long. It ends: a turn only uses up what is stashed.
+pub fn run_due() {
+    loop {
+        while let Some(binding) = thread::current().and_then(|thread| thread.due.pop()) {
+            let Some(thread) = thread::current() else { return };
+            let Some(connection) = thread.bound(binding) else { continue };
+            if connection.expired {
+                connection.expired = false;
+                expire(binding.descriptor);
+                continue;
+            }
+            connection.due = false;
+            if connection.ready() {
+                let handle = connection.handle;
+                if !direct::take_stashed(thread, binding.descriptor) {
+                    // SAFETY: `ready` says that the handle is polled.
+                    unsafe { dispatch(handle, 0, READABLE) };
+                }
+            }
         }
-        connection.due = false;
-        if connection.ready() {
-            let handle = connection.handle;
-            // SAFETY: `ready` says that the handle is polled.
-            unsafe { dispatch(handle, 0, READABLE) };
-        }
+        let Some(consumer) = thread::current().and_then(Thread::take_untold) else { return };
+        (consumer.deliver)();
     }
 }
 

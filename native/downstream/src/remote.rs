@@ -39,7 +39,12 @@ impl Remote {
 
     /// Without brackets and port.
     pub fn text(&self) -> &str {
-        std::str::from_utf8(&self.text[..usize::from(self.length)]).unwrap_or_default()
+        std::str::from_utf8(self.bytes()).unwrap_or_default()
+    }
+
+    /// As [`Remote::text`], for callers that need no `str`: checking it costs more than all else here.
+    pub fn bytes(&self) -> &[u8] {
+        &self.text[..usize::from(self.length)]
     }
 }
 

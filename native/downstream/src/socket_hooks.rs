@@ -49,6 +49,14 @@ impl Socket for Descriptor {
     }
 }
 
+impl Descriptor {
+    /// `send` of one buffer.
+    pub fn send_one(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // SAFETY: `bytes` is readable for its length.
+        counted(unsafe { libc::send(self.0, bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) })
+    }
+}
+
 fn counted(result: ssize_t) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
@@ -332,9 +340,8 @@ pub unsafe extern "C" fn writev(descriptor: c_int, parts: *const libc::iovec, co
     };
     connection.started = true;
     let Connection { sending, session, sent, .. } = connection;
-    let free = sending.flush(|first, second, _| {
-        give(session.as_deref_mut(), descriptor, first, second, libc::MSG_NOSIGNAL)
-    });
+    let free =
+        sending.flush(|first, second, _| give(session.as_deref_mut(), descriptor, first, second, libc::MSG_NOSIGNAL));
     if !free {
         set_errno(libc::EAGAIN);
         return -1;

@@ -1,7 +1,9 @@
 //! What one thread (one libuv loop) knows of its connections: the table by descriptor, slots, and who is due.
 
 use crate::answers::Answer;
-use crate::connection::Connection;
+use crate::connection::{Connection, NO_SLOT};
+use crate::consumer::Consumer;
+use crate::direct;
 use crate::framing::HeadLimits;
 use crate::remote::Remote;
 use crate::tls::Session;
@@ -15,6 +17,8 @@ use std::sync::Arc;
 const SCRATCH: usize = 256 * 1024;
 /// What one tick may add to the clock: what is more was this thread's own stall, and no client's.
 const MAX_TICK_MS: u64 = 1000;
+/// Of one read that is offered to the consumer; heads are far smaller, and what is behind one is stashed.
+const READ_BYTES: usize = 64 * 1024;
 /// Slots are numbered from 0 without gaps, so a greater one is a mistake that must not cost memory.
 const MAX_SLOTS: u32 = 1 << 20;
 
@@ -51,6 +55,15 @@ pub struct Thread {
     pub answers: [u32; Answer::ALL.len()],
     /// TLS of the listeners that have it, by descriptor.
     listeners: Vec<(c_int, u32)>,
+    /// Numbers of those whose requests may go past the front end, by descriptor.
+    numbers: Vec<(c_int, u32)>,
+    /// The socket that listens since the last `listen`.
+    listened: c_int,
+    /// Takes the requests that go past the front end.
+    pub consumer: Option<Consumer>,
+    /// The consumer has something to tell.
+    untold: bool,
+    buffer: Vec<u8>,
     /// By id; None where it was given back.
     pub tls: Vec<Option<Arc<ServerConfig>>>,
     /// TLS of the listener that the front end opens next.
@@ -83,6 +96,11 @@ impl Thread {
             limits,
             answers: [0; Answer::ALL.len()],
             listeners: Vec::new(),
+            numbers: Vec::new(),
+            listened: -1,
+            consumer: None,
+            untold: false,
+            buffer: vec![0; READ_BYTES],
             tls: Vec::new(),
             next_listener: None,
             scratch: Vec::new(),
@@ -120,6 +138,70 @@ impl Thread {
         if let Some(tls) = self.next_listener.take() {
             self.listeners.push((descriptor, tls));
         }
+        self.listened = descriptor;
+    }
+
+    /// The socket that the front end has begun to listen on last has this number. False: there is none.
+    pub fn name_listener(&mut self, number: u32) -> bool {
+        let descriptor = std::mem::replace(&mut self.listened, -1);
+        if descriptor >= 0 {
+            self.numbers.push((descriptor, number));
+        }
+        descriptor >= 0
+    }
+
+    /// Connection, consumer, a buffer and space for ciphertext for `work`. It says None for "the front end is to be called", else
+    /// whether there is something to tell.
+    pub fn with_buffer(
+        &mut self,
+        descriptor: c_int,
+        work: impl FnOnce(&mut Connection, &Consumer, &mut [u8], &mut [u8]) -> Option<bool>,
+    ) -> bool {
+        let (Some(consumer), Ok(index)) = (&self.consumer, usize::try_from(descriptor)) else { return false };
+        let Some(connection) = self.connections.get_mut(index).and_then(Option::as_deref_mut) else { return false };
+        if connection.serial == 0 {
+            return false;
+        }
+        let told = work(connection, consumer, &mut self.buffer, &mut self.scratch);
+        if told == Some(true) {
+            self.untold = true;
+            let (slot, serial) = (connection.slot, connection.serial);
+            self.bind(slot, Binding { descriptor, serial });
+        }
+        told.is_some()
+    }
+
+    /// Has the consumer note something that it will tell.
+    pub fn tell(&mut self, what: impl FnOnce(&Consumer)) {
+        if let Some(consumer) = &self.consumer {
+            what(consumer);
+            self.untold = true;
+        }
+    }
+
+    /// The consumer, if it has something to tell; it is assumed to do so.
+    pub fn take_untold(&mut self) -> Option<Consumer> {
+        std::mem::take(&mut self.untold).then_some(self.consumer).flatten()
+    }
+
+    /// Whether `run_due` has something to do.
+    pub fn has_work(&self) -> bool {
+        self.untold || !self.due.is_empty()
+    }
+
+    fn bind(&mut self, slot: u32, binding: Binding) {
+        let slot = slot as usize;
+        if self.slots.len() <= slot {
+            self.slots.resize(slot + 1, Binding::default());
+        }
+        self.slots[slot] = binding;
+    }
+
+    /// The open connection whose request past the front end has this slot.
+    pub fn of_slot(&mut self, slot: u32) -> Option<(c_int, &mut Connection)> {
+        let binding = *self.slots.get(slot as usize)?;
+        let connection = self.bound(binding).filter(|connection| connection.slot == slot)?;
+        Some((binding.descriptor, connection))
     }
 
     /// Connections that are accepted from now on have `new`.
@@ -153,7 +235,9 @@ impl Thread {
             self.connections.resize_with(index + 1, || None);
         }
         self.serial = self.serial.wrapping_add(1).max(1);
-        let connection = Connection::new(self.serial, remote, session);
+        let mut connection = Connection::new(self.serial, remote, session);
+        let number = self.numbers.iter().find(|(descriptor, _)| *descriptor == listener);
+        connection.listener = number.map_or(0, |(_, number)| *number);
         match &mut self.connections[index] {
             Some(closed) => **closed = connection,
             empty => *empty = Some(Box::new(connection)),
@@ -162,10 +246,14 @@ impl Thread {
     }
 
     pub fn closed(&mut self, descriptor: c_int) {
+        let consumer = self.consumer;
         if let Some(connection) = self.connection(descriptor) {
+            let told = direct::closed(connection, consumer);
             *connection = Connection::new(0, Remote::NONE, None);
+            self.untold |= told;
         }
         self.listeners.retain(|(listener, _)| *listener != descriptor);
+        self.numbers.retain(|(listener, _)| *listener != descriptor);
         if self.head_of == descriptor {
             self.head_of = -1;
         }
@@ -183,11 +271,7 @@ impl Thread {
         let connection = self.connection(descriptor)?;
         connection.begin();
         let serial = connection.serial;
-        let slot = slot as usize;
-        if self.slots.len() <= slot {
-            self.slots.resize(slot + 1, Binding::default());
-        }
-        self.slots[slot] = Binding { descriptor, serial };
+        self.bind(slot, Binding { descriptor, serial });
         self.connection(descriptor).map(|connection| &*connection)
     }
 
@@ -201,6 +285,7 @@ impl Thread {
     pub fn end(&mut self, slot: u32) -> Option<c_int> {
         let binding = std::mem::take(self.slots.get_mut(slot as usize)?);
         let connection = self.bound(binding)?;
+        connection.slot = NO_SLOT;
         connection.finish();
         Some(binding.descriptor)
     }

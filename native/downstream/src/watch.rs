@@ -6,7 +6,7 @@ use crate::image::{self, Image};
 use crate::sending::BodyFraming;
 use crate::thread::Receiving;
 use crate::tls::{TlsOptions, server_config};
-use crate::{Current, loop_hooks, socket_hooks, thread, uv};
+use crate::{Current, direct, loop_hooks, socket_hooks, thread, uv};
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -124,7 +124,14 @@ pub fn end(slot: u32) {
     if let Some(thread) = thread::current()
         && let Some(descriptor) = thread.end(slot)
     {
-        loop_hooks::settle(thread, descriptor);
+        direct::finish(thread, descriptor);
+    }
+}
+
+/// For callers that do something on this thread's loop after the front end, before it waits: whoever is due by that.
+pub fn run_due() {
+    if thread::current().is_some_and(|thread| thread.has_work()) {
+        loop_hooks::run_due();
     }
 }
 

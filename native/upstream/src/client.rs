@@ -10,7 +10,7 @@ use crate::connection::Connection;
 use crate::endpoint::{Endpoint, EndpointOptions, Stats};
 use crate::exchange::{Body, Exchange, Framing, HIGH_WATER, NONE, Stage};
 use crate::reactor::{Epoll, Event, Reactor};
-use crate::row::{Batch, Reason, Row, kind};
+use crate::row::{Batch, Reason, Row, attempt, kind};
 use crate::wheel::{TICK_US, Wheel};
 
 /// A ticket is generation (15 bits) and index (16 bits): positive as an i32, never 0.
@@ -20,7 +20,7 @@ const MAX_GENERATION: u16 = 0x7fff;
 
 /// A row that no socket's event brings.
 pub(crate) enum Pending {
-    Failed { tag: i32, reason: Reason, attempt: i32, started_us: u64 },
+    Failed { tag: i32, reason: i32, attempt: i32, started_us: u64 },
     Drained { exchange: u32, generation: u16 },
 }
 
@@ -45,6 +45,7 @@ pub struct Client {
     pub(crate) cipher: Vec<u8>,
     /// The time of the last look at the clock; deadlines need no better.
     pub(crate) clock_us: u64,
+    clock_held: bool,
     epoch: Instant,
 }
 
@@ -76,6 +77,7 @@ impl Client {
             lines: Vec::new(),
             cipher: Vec::new(),
             clock_us: 0,
+            clock_held: false,
             epoch: Instant::now(),
         }
     }
@@ -96,8 +98,22 @@ impl Client {
     }
 
     pub(crate) fn look_at_clock(&mut self) -> u64 {
-        self.clock_us = self.now_us();
+        if !self.clock_held {
+            self.clock_us = self.now_us();
+        }
         self.clock_us
+    }
+
+    /// For callers that are about to do many things in little time: the clock is looked at now, and not again before
+    /// [`Client::release_clock`].
+    pub fn hold_clock(&mut self) {
+        self.clock_us = self.now_us();
+        self.clock_held = true;
+    }
+
+    /// Ends what [`Client::hold_clock`] began.
+    pub fn release_clock(&mut self) {
+        self.clock_held = false;
     }
 
     /// When [`Client::tick`] has something to do, on the clock of [`Client::now_us`].
@@ -250,6 +266,18 @@ impl Client {
         self.free_if_removed(id);
     }
 
+    /// For owners that learn of the outcome of a submit by rows only: a row that says that it has failed. `reason`: that
+    /// of [`Client::submit_with`], as a number.
+    pub fn fail_unsubmitted(&mut self, tag: i32, reason: i32) {
+        let started_us = self.look_at_clock();
+        self.pending.push_back(Pending::Failed {
+            tag,
+            reason,
+            attempt: attempt::NOTHING_SENT | attempt::NOTHING_RECEIVED,
+            started_us,
+        });
+    }
+
     /// Sends what was submitted or written since the last flush.
     pub fn flush(&mut self) {
         if self.dirty.is_empty() {
@@ -286,12 +314,14 @@ impl Client {
         self.events.clear();
         self.cursor = 0;
         self.full = false;
+        self.release_clock();
     }
 
     /// Reads what is ready into `slab` and describes it in `rows`. Returns the number of rows; an exchange has at most
-    /// one in a batch. When [`Client::more`] then holds, slab or rows were full: call again once they are read.
+    /// one in a batch. When [`Client::more`] then holds, slab or rows were full: call again once they are read. The
+    /// clock is held until [`Client::leave_turn`].
     pub fn turn(&mut self, slab: &mut [u8], rows: &mut [i32]) -> usize {
-        self.look_at_clock();
+        self.hold_clock();
         let mut batch = Batch::new(slab, rows);
         if self.cursor >= self.events.len() {
             self.events.clear();
@@ -317,7 +347,7 @@ impl Client {
         match *pending {
             Pending::Failed { tag, reason, attempt, started_us } => {
                 let elapsed_us = now.saturating_sub(started_us);
-                let row = Row { tag, kind: kind::ERROR, reason: reason as i32, attempt, elapsed_us, ..Row::default() };
+                let row = Row { tag, kind: kind::ERROR, reason, attempt, elapsed_us, ..Row::default() };
                 batch.push(&row, 0);
             }
             Pending::Drained { exchange, generation } => {

@@ -162,7 +162,7 @@ impl Client {
         let reused = slot != NONE && self.connections[slot as usize].served > 0;
         let attempt = exchange.attempt(reused);
         let (tag, started_us) = (exchange.tag, exchange.started_us);
-        self.pending.push_back(Pending::Failed { tag, reason, attempt, started_us });
+        self.pending.push_back(Pending::Failed { tag, reason: reason as i32, attempt, started_us });
         self.release(index);
         if slot != NONE {
             self.drop_connection(slot);

@@ -15,7 +15,7 @@ impl Client {
             if exchange.stage != Stage::Free {
                 let (tag, started_us) = (exchange.tag, exchange.started_us);
                 let attempt = exchange.attempt(false);
-                self.pending.push_back(Pending::Failed { tag, reason, attempt, started_us });
+                self.pending.push_back(Pending::Failed { tag, reason: reason as i32, attempt, started_us });
                 self.release(index);
             }
         }

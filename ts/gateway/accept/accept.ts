@@ -6,66 +6,99 @@ import { randomUUID } from 'node:crypto'
 import type { HttpRequest } from 'uWebSockets.js'
 import type { LimitsPlan } from '../../config/plan.ts'
 import { headNotSeen, type NativeExchanges } from '../../shared/native.ts'
-import { HeadFlag, HeadInfo, headRefusals, methodNames, type RequestHeads } from '../../shared/native-heads.ts'
-import { Verdict } from '../exchange.ts'
+import { EventRow, type DirectEvents } from '../../shared/native-direct.ts'
+import {
+  HeadFlag,
+  HeadFraming,
+  HeadInfo,
+  headRefusals,
+  methodNames,
+  type RequestHeads,
+} from '../../shared/native-heads.ts'
+import { Verdict, type Exchange } from '../exchange.ts'
 import type { Stage } from '../pipeline.ts'
 
 export interface AcceptOptions {
   readonly limits: LimitsPlan
   readonly heads: RequestHeads
   readonly exchanges: NativeExchanges
+  /** Of requests that go past the front end; null where none do. */
+  readonly events: DirectEvents | null
   /** Requests in flight in this worker, this one included. */
   readonly active: () => number
 }
 
-export function acceptStage({ limits, heads, exchanges, active }: AcceptOptions): Stage {
-  const { info, slab } = heads
+export function acceptStage({ limits, heads, exchanges, events, active }: AcceptOptions): Stage {
   const { maxConcurrentRequests, maxRequestsPerConnection, maxBodyBytes } = limits
 
-  const text = (offset: number, length: number): string => {
-    const from = info[offset]!
-    return slab.latin1Slice(from, from + info[length]!)
+  /** Reads the head into the slot; the code of a refusal, or 0. */
+  function take(exchange: Exchange): number {
+    const refusal = exchanges.begin(exchange.slot)
+    if (refusal !== headNotSeen) return refusal
+    if (exchanges.remoteAddress(exchange.slot) === '') {
+      exchanges.setRemoteAddress(exchange.slot, exchange.response.getRemoteAddressAsText())
+    }
+    return heads.takeText(exchange.slot, headText(exchange.request))
   }
 
-  return exchange => {
-    let refusal = exchanges.begin(exchange.slot)
-    if (refusal === headNotSeen) {
-      refusal = heads.takeText(exchange.slot, headText(exchange.request))
-      if (exchanges.remoteAddress(exchange.slot) === '') {
-        exchanges.setRemoteAddress(exchange.slot, exchange.response.getRemoteAddressAsText())
-      }
+  /** `base`: where the numbers of HeadInfo begin. */
+  function describe(exchange: Exchange, info: Int32Array, base: number, slab: Buffer): number {
+    const text = (offset: number, length: number): string => {
+      const from = info[base + offset]!
+      return slab.latin1Slice(from, from + info[base + length]!)
     }
+    const methodId = info[base + HeadInfo.methodId]!
+    exchange.methodId = methodId
+    exchange.method = methodId > 0 ? methodNames[methodId]! : text(HeadInfo.methodOffset, HeadInfo.methodLength)
+    exchange.path = text(HeadInfo.pathOffset, HeadInfo.pathLength)
+    if (info[base + HeadInfo.queryLength]! > 0) exchange.query = text(HeadInfo.queryOffset, HeadInfo.queryLength)
+    exchange.host = text(HeadInfo.hostOffset, HeadInfo.hostLength)
+    if (!exchange.direct) exchange.requestId = text(HeadInfo.requestIdOffset, HeadInfo.requestIdLength)
+    exchange.maxBodyBytes = maxBodyBytes
+    return info[base + HeadInfo.flags]!
+  }
+
+  function receiveBody(exchange: Exchange, info: Int32Array): void {
+    const framing = info[HeadInfo.framing]!
+    if (framing === HeadFraming.none) return
+    exchange.framing = framing
+    exchange.bodyDone = false
+    exchange.contentLength = (info[HeadInfo.lengthLow]! >>> 0) + (info[HeadInfo.lengthHigh]! >>> 0) * 0x1_0000_0000
+    // The front end wants this before the handler returns, or the body is thrown away.
+    exchange.response.onData(exchange.bodyHandler())
+  }
+
+  const isLast = (flags: number, connectionRequests: number): boolean =>
+    (flags & HeadFlag.close) !== 0 || (maxRequestsPerConnection > 0 && connectionRequests >= maxRequestsPerConnection)
+
+  const admit = (exchange: Exchange): Verdict =>
+    maxConcurrentRequests > 0 && active() > maxConcurrentRequests
+      ? exchange.refuse('overloaded', 'too many requests are in flight', [['retry-after', '1']])
+      : Verdict.next
+
+  return exchange => {
+    if (exchange.direct) {
+      const { rows, slab } = events!
+      const at = exchange.eventAt
+      const flags = describe(exchange, rows, at + EventRow.head, slab)
+      exchange.lastOnConnection = isLast(flags, rows[at + EventRow.connectionRequests]!)
+      return admit(exchange)
+    }
+    const refusal = take(exchange)
     if (refusal !== 0) {
       const { code, detail } = headRefusals[refusal] ?? { code: 'bad_request', detail: '' }
       exchange.bodyUnread = true
       exchange.requestId = randomUUID()
       return exchange.refuse(code, detail, [], true)
     }
-    const methodId = info[HeadInfo.methodId]!
-    exchange.methodId = methodId
-    exchange.method = methodId > 0 ? methodNames[methodId]! : text(HeadInfo.methodOffset, HeadInfo.methodLength)
-    exchange.path = text(HeadInfo.pathOffset, HeadInfo.pathLength)
-    if (info[HeadInfo.queryLength]! > 0) exchange.query = text(HeadInfo.queryOffset, HeadInfo.queryLength)
-    exchange.host = text(HeadInfo.hostOffset, HeadInfo.hostLength)
-    exchange.requestId = text(HeadInfo.requestIdOffset, HeadInfo.requestIdLength)
-    const flags = info[HeadInfo.flags]!
-    exchange.lastOnConnection =
-      (flags & HeadFlag.close) !== 0 ||
-      (maxRequestsPerConnection > 0 && exchanges.connectionRequests(exchange.slot) >= maxRequestsPerConnection)
-    exchange.maxBodyBytes = maxBodyBytes
+    const flags = describe(exchange, heads.info, 0, heads.slab)
+    exchange.lastOnConnection = isLast(
+      flags,
+      maxRequestsPerConnection > 0 ? exchanges.connectionRequests(exchange.slot) : 0,
+    )
     if ((flags & HeadFlag.expectOther) !== 0) return exchange.refuse('expectation_failed', '', [], true)
-    const framing = info[HeadInfo.framing]!
-    if (framing !== 0) {
-      exchange.framing = framing
-      exchange.bodyDone = false
-      exchange.contentLength = (info[HeadInfo.lengthLow]! >>> 0) + (info[HeadInfo.lengthHigh]! >>> 0) * 0x1_0000_0000
-      // The front end wants this before the handler returns, or the body is thrown away.
-      exchange.response.onData(exchange.bodyHandler())
-    }
-    if (maxConcurrentRequests > 0 && active() > maxConcurrentRequests) {
-      return exchange.refuse('overloaded', 'too many requests are in flight', [['retry-after', '1']])
-    }
-    return Verdict.next
+    receiveBody(exchange, heads.info)
+    return admit(exchange)
   }
 }
 

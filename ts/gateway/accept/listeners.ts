@@ -11,6 +11,8 @@ import { tlsApp } from './tls-app.ts'
 
 export interface ListenerHandlers {
   request(response: HttpResponse, request: HttpRequest, listener: Listener): void
+  /** Its sockets have just begun to listen. */
+  listening(listener: Listener): void
   /** Adds the WebSocket behaviour to an app (or to one of its server names). */
   webSockets(app: TemplatedApp, listener: Listener): void
 }
@@ -54,6 +56,7 @@ export class Listeners {
   /** Apps that no longer listen but may have open connections. */
   #retired: TemplatedApp[] = []
   #idleMs = 0
+  readonly #byId: Listener[] = []
 
   constructor(options: ListenersOptions) {
     this.#options = options
@@ -103,6 +106,10 @@ export class Listeners {
     }
   }
 
+  byId(id: number): Listener {
+    return this.#byId[id - 1]!
+  }
+
   /** Stops listening; open connections stay. */
   stop(): void {
     for (const open of this.#open) this.#close(open)
@@ -131,7 +138,12 @@ export class Listeners {
 
   #listen(plan: ListenPlan): Open {
     const { uws, hooked } = this.#options.frontEnd
-    const listener: Listener = { scheme: plan.tls === null ? 'http' : 'https', port: plan.port }
+    const listener: Listener = {
+      id: this.#byId.length + 1,
+      scheme: plan.tls === null ? 'http' : 'https',
+      port: plan.port,
+    }
+    this.#byId.push(listener)
     const attach = (app: TemplatedApp): void => this.#attach(app, listener)
     const tls = plan.tls !== null && hooked ? belowFrontEnd(plan.tls) : null
     const app: TimedApp = plan.tls === null || hooked ? uws.App() : tlsApp(uws, plan, plan.tls, attach)
@@ -148,6 +160,7 @@ export class Listeners {
       this.#close(open)
       throw new Error(`cannot listen on ${plan.unix ?? `${plan.address}:${plan.port}`}`)
     }
+    this.#options.handlers.listening(listener)
     return open
   }
 

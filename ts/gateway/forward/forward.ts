@@ -13,6 +13,7 @@ import {
   type NativeExchanges,
   type UpstreamClient,
 } from '../../shared/native.ts'
+import type { DirectCommands } from '../../shared/native-direct.ts'
 import type { RequestHeads } from '../../shared/native-heads.ts'
 import { Phase, Verdict, type Exchange } from '../exchange.ts'
 import type { Stages } from '../pipeline.ts'
@@ -31,12 +32,15 @@ const pauseAboveBytes = 64 * 1024
 /** A body is kept for another attempt up to this size, and only until its first bytes have surely gone out. */
 const maxReplayBytes = 1024 * 1024
 const peerHost = 'peer'
+/** In place of a ticket: the addon has it. */
+const submittedByCommand = 1
 const nothing = new Uint8Array(0)
 
 export interface ForwardOptions {
   readonly client: UpstreamClient
   readonly heads: RequestHeads
   readonly exchanges: NativeExchanges
+  readonly commands: DirectCommands
   readonly upstreams: Upstreams
   /** By route id; null for routes that are not forwarded. */
   readonly routes: readonly (ForwardRoute | null)[]
@@ -53,7 +57,7 @@ export interface ForwardOptions {
 type Forward = Stages['forward']
 
 export function forwardStage(options: ForwardOptions): Forward {
-  const { client, heads, exchanges, upstreams, routes, trusts, metrics, webSocket } = options
+  const { client, heads, exchanges, commands, upstreams, routes, trusts, metrics, webSocket } = options
   const { rows } = client
   const keys = upstreams.list.map(({ plan }) => compileHashKey(plan, heads, exchanges))
 
@@ -84,7 +88,9 @@ export function forwardStage(options: ForwardOptions): Forward {
       exchange.submittedAtMs = nowMs
       upstream.started(index, exchange.attempts, nowMs)
       if (exchange.handshake !== null) return webSocket(exchange, upstream, index, route, hostOf(upstream, index))
-      const ticket = submit(exchange, upstream, index, route)
+      const ticket = exchange.direct
+        ? submitDirect(exchange, upstream, index, route)
+        : submit(exchange, upstream, index, route)
       if (ticket > 0) {
         exchange.ticket = ticket
         exchange.phase = Phase.waiting
@@ -96,15 +102,20 @@ export function forwardStage(options: ForwardOptions): Forward {
     }
   }
 
+  /** A request that goes as it came costs no crossing; what becomes of it comes as a row. */
+  function submitDirect(exchange: Exchange, upstream: Upstream, index: number, route: ForwardRoute): number {
+    if (route.target !== null || upstream.plan.hostHeader === peerHost) return submit(exchange, upstream, index, route)
+    const how = howOf(exchange, trusts(exchange))
+    commands.forward(exchange.tag, upstream.endpoint(index).id, submitFlags(exchange), route.policy, how)
+    return submittedByCommand
+  }
+
   function submit(exchange: Exchange, upstream: Upstream, index: number, { policy, target }: ForwardRoute): number {
-    const endpoint = upstream.endpoint(index)
-    const flags =
-      (exchange.method === 'HEAD' ? SubmitFlag.head : 0) | (isIdempotent(exchange.method) ? SubmitFlag.replayable : 0)
     return exchanges.submit(
       client,
       exchange.tag,
-      endpoint.id,
-      flags,
+      upstream.endpoint(index).id,
+      submitFlags(exchange),
       exchange.slot,
       policy,
       target === null ? null : target(exchange.path, exchange.captures),
@@ -196,7 +207,8 @@ export function forwardStage(options: ForwardOptions): Forward {
       exchange.endSocket = null
     }
     if (exchange.ticket === 0) return
-    client.cancel(exchange.ticket)
+    if (exchange.direct) commands.cancel(exchange.slot)
+    else client.cancel(exchange.ticket)
     exchange.ticket = 0
     upstreams.list[exchange.upstream]!.abandoned(exchange.endpoint, exchange.submittedAtMs, performance.now())
   }
@@ -221,6 +233,9 @@ export function forwardStage(options: ForwardOptions): Forward {
 
   return { send, body, settle, abandon }
 }
+
+const submitFlags = ({ method }: Exchange): number =>
+  (method === 'HEAD' ? SubmitFlag.head : 0) | (isIdempotent(method) ? SubmitFlag.replayable : 0)
 
 /** Bits of ForwardHow. */
 const howOf = (exchange: Exchange, trusted: boolean): number =>

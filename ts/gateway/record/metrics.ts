@@ -44,6 +44,7 @@ const rejectionCodes = Object.keys(errorKinds) as ErrorCode[]
 /** Kinds of the answers that the front end gives below JavaScript (native/downstream), by status. */
 const frontEndCodes: Readonly<Record<number, ErrorCode>> = {
   400: 'bad_request',
+  408: 'request_timeout',
   431: 'head_too_large',
   505: 'version_not_supported',
 }

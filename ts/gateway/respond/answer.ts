@@ -19,25 +19,28 @@ export function problemBody(exchange: Exchange): string {
   })
 }
 
-/** Writes `exchange.answer` inside a cork of the caller. The exchange has no byte of another response out. */
-export function writeAnswer(exchange: Exchange, closing: boolean): void {
-  const { response, answer } = exchange
+/** Header lines of `exchange.answer`, each as `\r\nname: value`, and its body; sets what is recorded of it. */
+export function composeAnswer(exchange: Exchange): { block: string; body: string | Uint8Array } {
+  const { answer } = exchange
   if (answer === null) throw new Error('there is no answer to write')
-  const close = answer.close || closing
   exchange.status = answer.status
-  response.writeStatus(statusLine(answer.status))
-  if (exchange.requestId !== '') response.writeHeader('x-request-id', exchange.requestId)
   const block = headerBlock(exchange, answer)
+  return exchange.code === null
+    ? { block, body: answer.body }
+    : { block: `${block}\r\ncontent-type: application/problem+json`, body: problemBody(exchange) }
+}
+
+/** Writes `exchange.answer` inside a cork of the caller. The exchange has no byte of another response out. */
+export function writeAnswer(exchange: Exchange, close: boolean): void {
+  const { response } = exchange
+  const { block, body } = composeAnswer(exchange)
+  const { status } = exchange
+  response.writeStatus(statusLine(status))
+  if (exchange.requestId !== '') response.writeHeader('x-request-id', exchange.requestId)
   if (block !== '') writeBlock(exchange, block)
-  // Elsewhere the front end says it by itself.
-  if (close && isBodiless(answer.status)) response.writeHeader('connection', 'close')
-  let body = answer.body
-  if (exchange.code !== null) {
-    body = problemBody(exchange)
-    response.writeHeader('content-type', 'application/problem+json')
-  }
-  if (isBodiless(answer.status)) {
-    // A close after no length would send one of 2^63 (see accept/front-end.ts); the header above says it instead.
+  if (isBodiless(status)) {
+    // Elsewhere the front end says it by itself. A close after no length would send one of 2^63 (accept/front-end.ts).
+    if (close) response.writeHeader('connection', 'close')
     response.endWithoutBody()
     return
   }

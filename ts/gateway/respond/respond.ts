@@ -9,9 +9,11 @@
 //     completes a head with the first bytes only, so native/downstream does it; under TLS, which it cannot look into,
 //     the head waits for the first byte of the body;
 //   - an upstream that dies in the middle closes the connection: a cut body must never look whole.
-import { native, Row, RowKind, rowInts, type UpstreamClient } from '../../shared/native.ts'
+import { native, Row, RowKind, rowInts, type NativeExchanges, type UpstreamClient } from '../../shared/native.ts'
+import type { DirectCommands } from '../../shared/native-direct.ts'
 import { Phase, type Exchange } from '../exchange.ts'
 import { writeAnswer } from './answer.ts'
+import { createDirectRespond } from './direct.ts'
 import { statusLine } from './status-lines.ts'
 import { UnsentPieces } from './unsent.ts'
 
@@ -28,21 +30,31 @@ export interface Respond {
 
 export interface RespondOptions {
   readonly client: UpstreamClient
+  readonly exchanges: NativeExchanges
+  readonly commands: DirectCommands
+  /** The response was broken off. */
+  readonly aborted: (exchange: Exchange) => void
   /** The exchange is over; nothing of it may be used afterwards. */
   readonly finish: (exchange: Exchange) => void
   /** Whether the worker drains: connections are closed after their answer. */
   readonly closing: () => boolean
 }
 
-export function createRespond({ client, finish, closing }: RespondOptions): Respond {
+export function createRespond(options: RespondOptions): Respond {
+  const { client, finish, closing } = options
   const { slab, rows } = client
   const frontEnd = native()
   const pieces = new UnsentPieces()
+  const direct = createDirectRespond(options)
   // The row that `corked` writes: cork takes a closure, and making one per response would cost more than this.
   let kind = 0
   let at = 0
 
   function answer(exchange: Exchange): void {
+    if (exchange.direct) {
+      direct.answer(exchange)
+      return
+    }
     if (exchange.phase === Phase.sending) {
       // Too late for another answer: a broken connection is the only honest sign (RFC 9112 section 8).
       exchange.response.close()
@@ -55,6 +67,10 @@ export function createRespond({ client, finish, closing }: RespondOptions): Resp
   }
 
   function relay(exchange: Exchange, rowKind: number, row: number): void {
+    if (exchange.direct) {
+      direct.relay(exchange, rowKind, row)
+      return
+    }
     kind = rowKind
     at = row * rowInts
     if ((kind & RowKind.error) !== 0) {
@@ -73,7 +89,7 @@ export function createRespond({ client, finish, closing }: RespondOptions): Resp
 
   function corked(exchange: Exchange): void {
     if (kind === 0) {
-      writeAnswer(exchange, exchange.lastOnConnection || closing())
+      writeAnswer(exchange, exchange.answer!.close || exchange.lastOnConnection || closing())
       return
     }
     if ((kind & RowKind.head) !== 0) writeHead(exchange)

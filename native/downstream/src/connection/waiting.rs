@@ -9,7 +9,7 @@ impl Connection {
         match self.kind {
             Kind::Raw => Wait::Nothing,
             Kind::Refused { .. } => Wait::Head,
-            Kind::Http if self.wanted & WRITABLE != 0 => Wait::Reader,
+            Kind::Http if self.wanted & WRITABLE != 0 || !self.outbox.is_empty() => Wait::Reader,
             Kind::Http if self.framing.at_start() => {
                 if self.pending {
                     Wait::Nothing

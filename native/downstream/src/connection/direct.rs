@@ -1,0 +1,80 @@
+//! The part of a connection that is about requests that go past the front end (`crate::direct`).
+
+use super::{Client, Connection, Consumer, End, Kind, Outbox, Taken};
+
+impl Connection {
+    /// Whether the next bytes may be a request that goes past the front end.
+    pub fn may_be_direct(&self) -> bool {
+        self.listener != 0
+            && !self.pending
+            && self.kind == Kind::Http
+            && self.stash_len() == 0
+            && self.outbox.is_empty()
+            && !self.last
+            && !self.broken
+            && self.end == End::Open
+            && self.framing.at_start()
+    }
+
+    /// Offers received bytes to the consumer; what it does not take is stashed for the front end. True: it took a request.
+    pub fn offer(&mut self, bytes: &[u8], consumer: &Consumer) -> bool {
+        let taken = (consumer.take)(bytes, &self.client());
+        if let Some(taken) = taken {
+            self.begin_directly(taken);
+        }
+        self.stash.extend_from_slice(&bytes[taken.map_or(0, |taken| taken.consumed).min(bytes.len())..]);
+        taken.is_some()
+    }
+
+    /// As [`Connection::offer`], with bytes that wait in the stash.
+    pub fn offer_stash(&mut self, consumer: &Consumer) -> bool {
+        if self.listener == 0 || self.kind != Kind::Http || self.stash_len() == 0 || self.starved || self.broken {
+            return false;
+        }
+        if !self.framing.at_start() || self.blocked() {
+            return false;
+        }
+        let Some(taken) = (consumer.take)(&self.stash[self.stash_start..], &self.client()) else { return false };
+        self.begin_directly(taken);
+        self.drop_stash(taken.consumed);
+        true
+    }
+
+    fn client(&self) -> Client<'_> {
+        Client { listener: self.listener, requests: self.requests.saturating_add(1), address: self.remote.bytes() }
+    }
+
+    fn begin_directly(&mut self, taken: Taken) {
+        self.begin();
+        self.slot = taken.slot;
+        self.started = false;
+    }
+
+    /// The last response on this connection: nothing of the client is read as a request any more.
+    pub fn end_after_this(&mut self) {
+        self.last = true;
+    }
+
+    /// All is said and has left. The client may read it before it closes; then the front end hears of the end.
+    pub fn must_shut(&self) -> bool {
+        self.last && !self.pending && self.outbox.is_empty() && self.kind == Kind::Http && !self.broken
+    }
+
+    /// What follows is swallowed.
+    pub fn shut(&mut self) {
+        self.kind = Kind::Refused { swallowed: 0 };
+        self.drop_stash(self.stash_len());
+    }
+
+    /// There is no sense in going on: the front end closes it with its next `recv`.
+    pub fn break_off(&mut self) {
+        self.broken = true;
+        self.outbox = Outbox::default();
+        self.drop_stash(self.stash_len());
+    }
+
+    /// The end was reached by a read of ours.
+    pub fn saw_end(&mut self) {
+        self.end = End::Seen;
+    }
+}
