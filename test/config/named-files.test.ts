@@ -112,6 +112,11 @@ test('good files become absolute names and a fingerprint; a renewed file is anot
     { hosts: ['*.b.example'], certificate, key },
   ])
   assert.equal(listener.tls.clientCa, authority.certificate)
+  assert.deepEqual(Object.entries(listener.tls.contents), [
+    [certificate, readFileSync(good.certificate, 'latin1')],
+    [key, readFileSync(good.key, 'latin1')],
+    [authority.certificate, readFileSync(authority.certificate, 'latin1')],
+  ])
   assert.deepEqual(use(good), first)
   const renewed = use(other)
   assert.notEqual(renewed.version, first.version)

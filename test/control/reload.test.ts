@@ -245,12 +245,28 @@ test('--watch: a certificate that a listener names is watched too', async t => {
     clientCa: null,
     minVersion: '1.2' as const,
     fingerprint: '',
+    contents: {},
   }
   configure(planOf({ listen: [{ address: '127.0.0.1', port: 0, unix: null, tls }] }))
   await control.start()
   const reload = next<[ReloadResult]>(control, 'reload')
   writeFileSync(certificate, 'two')
   assert.equal((await reload)[0].ok, true)
+})
+
+test('private keys are not kept on disk with the last good plan', async t => {
+  const tls = {
+    certificates: [{ hosts: [], certificate: '/site.pem', key: '/site.key' }],
+    clientCa: null,
+    minVersion: '1.2' as const,
+    fingerprint: '1',
+    contents: { '/site.pem': 'public', '/site.key': 'a private key' },
+  }
+  const { control, folder } = controlOf(t, planOf({ listen: [{ address: '127.0.0.1', port: 0, unix: null, tls }] }))
+  await control.start()
+  const kept = readFileSync(join(folder, 'state', 'last-good-plan.json'), 'utf8')
+  assert.match(kept, /site\.key/)
+  assert.doesNotMatch(kept, /a private key/)
 })
 
 test('an admin server moves with the plan, and only if all switch', async t => {

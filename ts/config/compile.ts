@@ -6,7 +6,7 @@ import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { readPeerUrl, readStatuses } from './formats.ts'
-import type { FileHashes } from './named-files.ts'
+import type { NamedFiles } from './named-files.ts'
 import type {
   ActionPlan,
   BalancePlan,
@@ -24,7 +24,7 @@ import type { Config, ListenConfig, RouteConfig, UpstreamConfig } from './schema
 export interface CompileOptions {
   /** What relative file names start from. */
   readonly folder: string
-  readonly fileHashes: FileHashes
+  readonly files: NamedFiles
   /** `file:line:col` of a route. */
   readonly sourceOf: (routeIndex: number) => string
 }
@@ -34,7 +34,7 @@ export function compile(config: Config, options: CompileOptions): Plan {
   const names = [...config.upstreams.keys()]
   const { accessLog, admin, limits } = config
   const plan = {
-    listen: config.listen.map(listener => listenPlan(listener, absolute, options.fileHashes)),
+    listen: config.listen.map(listener => listenPlan(listener, absolute, options.files)),
     workers: config.workers === 'auto' ? availableParallelism() : config.workers,
     admin: admin && { ...admin },
     limits: { ...limits },
@@ -45,20 +45,20 @@ export function compile(config: Config, options: CompileOptions): Plan {
     routes: config.routes.map((route, index) => routePlan(route, index, names, limits.maxBodyBytes, options)),
   }
   const settled = { ...plan, accessLog: plan.accessLog || null }
-  return { version: planVersion(settled, options.fileHashes), ...settled }
+  return { version: planVersion(settled, options.files), ...settled }
 }
 
 /** Of the content: two files that say the same have one version. Named files count by content, not by name alone. */
-function planVersion(plan: Omit<Plan, 'version'>, fileHashes: FileHashes): string {
+function planVersion(plan: Omit<Plan, 'version'>, files: NamedFiles): string {
   // Objects above are built key by key in one order, so their JSON is canonical.
-  const json = JSON.stringify([plan, [...fileHashes.values()]])
+  const json = JSON.stringify([plan, [...files.values()].map(({ hash }) => hash)])
   return createHash('sha256').update(json).digest('hex').slice(0, 12)
 }
 
 const logTarget = (target: string, absolute: (file: string) => string): string =>
   target === 'stdout' || target === 'stderr' ? target : absolute(target)
 
-function listenPlan(listener: ListenConfig, absolute: (file: string) => string, fileHashes: FileHashes): ListenPlan {
+function listenPlan(listener: ListenConfig, absolute: (file: string) => string, files: NamedFiles): ListenPlan {
   if ('unix' in listener) return { address: '', port: 0, unix: absolute(listener.unix), tls: null }
   const { address, port, tls } = listener
   if (tls === null) return { address, port, unix: null, tls: null }
@@ -69,13 +69,23 @@ function listenPlan(listener: ListenConfig, absolute: (file: string) => string, 
   }))
   const clientCa = tls.clientCa === null ? null : absolute(tls.clientCa)
   const fingerprint = createHash('sha256')
-  const files = certificates.flatMap(entry => [entry.certificate, entry.key]).concat(clientCa ?? [])
-  for (const file of files) fingerprint.update(`${fileHashes.get(file)}\n`)
+  const contents: Record<string, string> = {}
+  for (const name of certificates.flatMap(entry => [entry.certificate, entry.key]).concat(clientCa ?? [])) {
+    const file = files.get(name)
+    fingerprint.update(`${file?.hash}\n`)
+    if (file) contents[name] = file.text
+  }
   return {
     address,
     port,
     unix: null,
-    tls: { certificates, clientCa, minVersion: tls.minVersion, fingerprint: fingerprint.digest('hex').slice(0, 16) },
+    tls: {
+      certificates,
+      clientCa,
+      minVersion: tls.minVersion,
+      fingerprint: fingerprint.digest('hex').slice(0, 16),
+      contents,
+    },
   }
 }
 

@@ -53,14 +53,14 @@ export function readConfig(
   const config = validate(configShape, root, problems, isIgnoredRootKey)
   for (const rule of rules) rule(root, problems)
   const folder = dirname(file)
-  const fileHashes = loadNamedFiles(root, folder, problems)
+  const files = loadNamedFiles(root, folder, problems)
   problems.throwIfAny()
   const routes = itemsOf(child(root, 'routes'))
   const sourceOf = (index: number): string => {
     const { line, col } = position(routes[index]!.offset)
     return `${file}:${line}:${col}`
   }
-  const plan = compile(config, { folder, fileHashes, sourceOf })
+  const plan = compile(config, { folder, files, sourceOf })
   if (checkRoute) checkRoutes(plan, routes, checkRoute, problems)
   return { config, plan }
 }

@@ -9,13 +9,20 @@ import { socketPath } from './formats.ts'
 import { child, describe, entriesOf, itemsOf, textOf, type Node } from './nodes.ts'
 import { trailOf, type Problems, type Trail } from './problems.ts'
 
-/** SHA-256 (hex) of each file's content, by absolute name. */
-export type FileHashes = ReadonlyMap<string, string>
+export interface NamedFile {
+  /** SHA-256 of the content, hex. */
+  readonly hash: string
+  /** A character a byte. */
+  readonly text: string
+}
+
+/** By absolute name. */
+export type NamedFiles = ReadonlyMap<string, NamedFile>
 
 type Keys = readonly (string | number)[]
 
 /** `folder` is what relative names start from. */
-export function loadNamedFiles(root: Node, folder: string, problems: Problems): FileHashes {
+export function loadNamedFiles(root: Node, folder: string, problems: Problems): NamedFiles {
   const reader = new FileReader(folder, problems)
   for (const [index, listener] of itemsOf(child(root, 'listen')).entries()) {
     const tls = child(listener, 'tls')
@@ -33,11 +40,11 @@ export function loadNamedFiles(root: Node, folder: string, problems: Problems): 
   }
   const target = child(child(root, 'accessLog'), 'target')
   if (!['stdout', 'stderr'].includes(textOf(target) ?? '')) reader.folderOf(target, trailOf('accessLog', 'target'))
-  return reader.hashes
+  return reader.files
 }
 
 class FileReader {
-  readonly hashes = new Map<string, string>()
+  readonly files = new Map<string, NamedFile>()
   readonly #folder: string
   readonly #problems: Problems
 
@@ -89,8 +96,9 @@ class FileReader {
     const file = resolve(this.#folder, name)
     try {
       const content = readFileSync(file)
-      this.hashes.set(file, createHash('sha256').update(content).digest('hex'))
-      return content.toString('latin1')
+      const text = content.toString('latin1')
+      this.files.set(file, { hash: createHash('sha256').update(content).digest('hex'), text })
+      return text
     } catch (error) {
       this.#wrong(node, trail, readFailure(error))
       return null

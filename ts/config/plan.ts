@@ -37,6 +37,11 @@ export interface ListenTlsPlan {
   readonly minVersion: '1.2' | '1.3'
   /** Hash over the content of all files above: a changed certificate is a changed plan. */
   readonly fingerprint: string
+  /**
+   * What these files held when the plan was made, by name: a worker that starts later must not depend on what they hold
+   * by then. Not kept on disk; a file that is missing here is read by the worker.
+   */
+  readonly contents: Readonly<Record<string, string>>
 }
 
 export interface AdminPlan {

@@ -20,7 +20,7 @@ export function lastGoodFile(configFile: string, env: NodeJS.ProcessEnv): string
 
 /** The plan holds secrets, so nobody else may read it; the rename makes it whole or absent. Throws what the disk says. */
 export function saveLastGood(file: string, plan: Plan): void {
-  const content: LastGood = { polygate: packageVersion, savedAt: new Date().toISOString(), plan }
+  const content: LastGood = { polygate: packageVersion, savedAt: new Date().toISOString(), plan: withoutFiles(plan) }
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
   const draft = `${file}.${process.pid}`
   try {
@@ -30,6 +30,11 @@ export function saveLastGood(file: string, plan: Plan): void {
     rmSync(draft, { force: true })
     throw error
   }
+}
+
+/** Private keys stay where their owner has put them. */
+function withoutFiles(plan: Plan): Plan {
+  return { ...plan, listen: plan.listen.map(one => (one.tls ? { ...one, tls: { ...one.tls, contents: {} } } : one)) }
 }
 
 /** Throws an Error with the reason where there is no usable one. */

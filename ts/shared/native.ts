@@ -38,7 +38,7 @@ export interface Native extends NativeHeads {
    * done below it. The first certificate answers clients that name no known server. Returns an id, to be given back with
    * `frontEndTlsDrop`. Throws an Error that names the file.
    */
-  frontEndTls(certificates: readonly FrontEndCertificate[], clientCa: string | null, onlyTls13: boolean): number
+  frontEndTls(certificates: readonly FrontEndCertificate[], clientCa: PemFile | null, onlyTls13: boolean): number
   /** The listener that is opened next on this thread has it; null: forgets that, if none was opened. */
   frontEndTlsListen(id: number | null): void
   /** What listeners with `old` accept from now on has `id`. Open connections are not touched. */
@@ -75,9 +75,14 @@ export interface Native extends NativeHeads {
 export interface FrontEndCertificate {
   /** Lower case, `*.` allowed. */
   readonly hosts: readonly string[]
-  /** PEM files. */
-  readonly certificate: string
-  readonly key: string
+  readonly certificate: PemFile
+  readonly key: PemFile
+}
+
+export interface PemFile {
+  /** For messages. */
+  readonly name: string
+  readonly text: string
 }
 
 export interface UpstreamClientOptions {

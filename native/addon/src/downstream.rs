@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use napi::bindgen_prelude::{Buffer, Env, Error, Result};
 use napi_derive::napi;
-use polygate_downstream::{self as downstream, HeadLimits, Identity, TlsOptions};
+use polygate_downstream::{self as downstream, HeadLimits, Identity, PemFile, TlsOptions};
 
 /// See `Native.frontEndWatch` in `ts/shared/native.ts`.
 #[napi(catch_unwind)]
@@ -33,17 +33,32 @@ pub fn front_end_limits(max_head_bytes: u32, max_headers: u32) {
 pub struct FrontEndCertificate {
     /// Lower case, `*.` allowed.
     pub hosts: Vec<String>,
-    /// PEM file.
-    pub certificate: String,
-    /// PEM file.
-    pub key: String,
+    /// Certificate and chain.
+    pub certificate: FrontEndPem,
+    /// Private key.
+    pub key: FrontEndPem,
+}
+
+/// `PemFile` in `ts/shared/native.ts`.
+#[napi(object)]
+pub struct FrontEndPem {
+    /// For messages.
+    pub name: String,
+    /// Content.
+    pub text: String,
+}
+
+impl From<FrontEndPem> for PemFile {
+    fn from(file: FrontEndPem) -> Self {
+        Self { name: file.name, text: file.text }
+    }
 }
 
 /// See `Native.frontEndTls`.
 #[napi(catch_unwind)]
 pub fn front_end_tls(
     certificates: Vec<FrontEndCertificate>,
-    client_ca: Option<String>,
+    client_ca: Option<FrontEndPem>,
     only_tls13: bool,
 ) -> Result<u32> {
     let identity = |one: FrontEndCertificate| Identity {

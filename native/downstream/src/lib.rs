@@ -47,7 +47,7 @@ pub use consumer::{Client, Consumer, Taken};
 #[cfg(target_os = "linux")]
 pub use direct::{abort, consume, listening, send};
 pub use framing::HeadLimits;
-pub use tls::{Identity, TlsOptions};
+pub use tls::{Identity, PemFile, TlsOptions};
 #[cfg(target_os = "linux")]
 pub use watch::{
     answers, begin, end, head_alone, run_due, set_limits, stop, tick, tls, tls_drop, tls_exchange, tls_listen, waits,

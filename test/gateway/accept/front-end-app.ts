@@ -1,5 +1,6 @@
 // A front end whose handler answers when the test says so, or by itself in a later turn of the loop; for the tests of
 // native/downstream through real sockets.
+import { readFileSync } from 'node:fs'
 import type { HttpRequest, HttpResponse, us_listen_socket, WebSocketBehavior } from 'uWebSockets.js'
 import { loadFrontEnd } from '../../../ts/gateway/accept/front-end.ts'
 import { native } from '../../../ts/shared/native.ts'
@@ -97,7 +98,13 @@ export function startApp(scope: Scope, options: AppOptions = {}): App {
   const waiting = new Set<() => void>()
   const changed = (): void => waiting.forEach(check => check())
   const app = uws.App()
-  if (options.tls) hooks.frontEndTlsListen(hooks.frontEndTls([{ hosts: [], ...options.tls }], null, false))
+  if (options.tls) {
+    const pem = (name: string) => ({ name, text: readFileSync(name, 'utf8') })
+    const { certificate, key } = options.tls
+    hooks.frontEndTlsListen(
+      hooks.frontEndTls([{ hosts: [], certificate: pem(certificate), key: pem(key) }], null, false),
+    )
+  }
   if (options.webSocket) app.ws('/socket', options.webSocket)
   app.any('/*', handler(options, seen, changed))
   let listening: us_listen_socket | undefined

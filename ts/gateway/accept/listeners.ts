@@ -2,9 +2,10 @@
 // certificate that cannot be had refuses the plan; those that a plan no longer has stop listening when it takes over,
 // while their open connections are served to the end. A listener on the same address is kept, with other certificates
 // where they have changed: so a reload touches no listening socket and no open connection.
+import { readFileSync } from 'node:fs'
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js'
 import type { ListenPlan, ListenTlsPlan, ServerTimeoutsPlan } from '../../config/plan.ts'
-import { native } from '../../shared/native.ts'
+import { native, type PemFile } from '../../shared/native.ts'
 import type { Listener } from '../exchange.ts'
 import type { FrontEnd } from './front-end.ts'
 import { tlsApp } from './tls-app.ts'
@@ -81,7 +82,7 @@ export class Listeners {
           continue
         }
         kept.push(existing)
-        const certificates = JSON.stringify(plan.tls)
+        const certificates = namesOf(plan.tls)
         if (plan.tls === null || certificates === existing.certificates) continue
         renewed.push({ open: existing, tls: belowFrontEnd(plan.tls), certificates })
       }
@@ -132,8 +133,8 @@ export class Listeners {
 
   /** Listeners with the same key differ at most in what can be exchanged while they listen. */
   #keyOf(plan: ListenPlan): string {
-    if (plan.tls !== null && !this.#options.frontEnd.hooked) return JSON.stringify(plan)
-    return JSON.stringify([plan.unix, plan.address, plan.port, plan.tls !== null])
+    const certificates = this.#options.frontEnd.hooked ? plan.tls !== null : namesOf(plan.tls)
+    return JSON.stringify([plan.unix, plan.address, plan.port, certificates])
   }
 
   #listen(plan: ListenPlan): Open {
@@ -148,7 +149,7 @@ export class Listeners {
     const tls = plan.tls !== null && hooked ? belowFrontEnd(plan.tls) : null
     const app: TimedApp = plan.tls === null || hooked ? uws.App() : tlsApp(uws, plan, plan.tls, attach)
     attach(app)
-    const open: Open = { key: this.#keyOf(plan), app, socket: null, certificates: JSON.stringify(plan.tls), tls }
+    const open: Open = { key: this.#keyOf(plan), app, socket: null, certificates: namesOf(plan.tls), tls }
     const took = (socket: us_listen_socket | false): void => {
       if (socket !== false) open.socket = socket
     }
@@ -188,6 +189,15 @@ function ownSeconds(idleMs: number): number {
   return Math.min((Math.ceil(idleMs / 1000 / ownStepSeconds) + 1) * ownStepSeconds, ownMaxSeconds)
 }
 
-function belowFrontEnd(tls: ListenTlsPlan): number {
-  return native().frontEndTls(tls.certificates, tls.clientCa, tls.minVersion === '1.3')
+/** With the fingerprint that tells one content from another. */
+const namesOf = (tls: ListenTlsPlan | null): string => JSON.stringify(tls && { ...tls, contents: null })
+
+function belowFrontEnd({ certificates, clientCa, minVersion, contents }: ListenTlsPlan): number {
+  const pem = (name: string): PemFile => ({ name, text: contents[name] ?? readFileSync(name, 'latin1') })
+  const identities = certificates.map(({ hosts, certificate, key }) => ({
+    hosts,
+    certificate: pem(certificate),
+    key: pem(key),
+  }))
+  return native().frontEndTls(identities, clientCa === null ? null : pem(clientCa), minVersion === '1.3')
 }

@@ -7,18 +7,41 @@ use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig};
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// What a file holds; control has read it.
+#[derive(Clone, Debug)]
+pub struct PemFile {
+    /// For messages.
+    pub name: String,
+    /// PEM.
+    pub text: String,
+}
+
+impl PemFile {
+    fn error(&self, reason: impl std::fmt::Display) -> String {
+        format!("{}: {reason}", self.name)
+    }
+
+    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, String> {
+        let parsed: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(self.text.as_bytes()).collect();
+        match parsed {
+            Ok(list) if list.is_empty() => Err(self.error("no certificate in it")),
+            Ok(list) => Ok(list),
+            Err(error) => Err(self.error(error)),
+        }
+    }
+}
 
 /// A certificate with its chain, its key, and the names that it answers for.
 #[derive(Debug)]
 pub struct Identity {
     /// Lower case: a name, or `*.name` for all names below it.
     pub hosts: Vec<String>,
-    /// PEM file.
-    pub certificate: PathBuf,
-    /// PEM file, not encrypted.
-    pub key: PathBuf,
+    /// Certificate, then its chain.
+    pub certificate: PemFile,
+    /// Not encrypted.
+    pub key: PemFile,
 }
 
 /// TLS of one listener.
@@ -26,13 +49,13 @@ pub struct Identity {
 pub struct TlsOptions {
     /// The first one answers clients that name no server, or none of these.
     pub identities: Vec<Identity>,
-    /// PEM file of authorities. With it a client without a certificate of theirs is refused.
-    pub client_ca: Option<PathBuf>,
+    /// Authorities. With them a client without a certificate of theirs is refused.
+    pub client_ca: Option<PemFile>,
     /// Speak TLS 1.3 only, not 1.2.
     pub only_tls13: bool,
 }
 
-/// Reads the files.
+/// Parses and checks everything.
 pub fn server_config(options: &TlsOptions) -> Result<Arc<ServerConfig>, String> {
     let provider = Arc::new(ring::default_provider());
     let versions: &[_] = if options.only_tls13 {
@@ -46,14 +69,13 @@ pub fn server_config(options: &TlsOptions) -> Result<Arc<ServerConfig>, String> 
     let builder = match &options.client_ca {
         None => builder.with_no_client_auth(),
         Some(file) => {
-            let named = |reason: &dyn std::fmt::Display| format!("{}: {reason}", file.display());
             let mut roots = RootCertStore::empty();
-            for certificate in certificates(file)? {
-                roots.add(certificate).map_err(|error| named(&error))?;
+            for certificate in file.certificates()? {
+                roots.add(certificate).map_err(|error| file.error(error))?;
             }
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
                 .build()
-                .map_err(|error| named(&error))?;
+                .map_err(|error| file.error(error))?;
             builder.with_client_cert_verifier(verifier)
         }
     };
@@ -61,12 +83,6 @@ pub fn server_config(options: &TlsOptions) -> Result<Arc<ServerConfig>, String> 
     // RFC 7301: a client that offers protocols and not this one is told so, instead of being spoken to in HTTP/1.1.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
-}
-
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let named = |error: rustls::pki_types::pem::Error| format!("{}: {error}", file.display());
-    let list: Vec<_> = CertificateDer::pem_file_iter(file).map_err(named)?.collect::<Result<_, _>>().map_err(named)?;
-    if list.is_empty() { Err(format!("{}: no certificate in it", file.display())) } else { Ok(list) }
 }
 
 /// Chooses the certificate by the name that the client asks for: exact, then the longest `*.` that fits, as routes are
@@ -114,16 +130,17 @@ impl ResolvesServerCert for ByName {
 
 fn certified(identity: &Identity, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, String> {
     let Identity { certificate, key, .. } = identity;
-    let chain = certificates(certificate)?;
-    let named = |error: &dyn std::fmt::Display| format!("{}: {error}", key.display());
-    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| named(&error))?;
-    let signing = provider.key_provider.load_private_key(secret).map_err(|error| {
-        named(&format_args!("{error} (RSA of 2048 bits or more, P-256, P-384 and Ed25519 are supported)"))
-    })?;
+    let chain = certificate.certificates()?;
+    let secret = PrivateKeyDer::from_pem_slice(key.text.as_bytes()).map_err(|error| key.error(error))?;
+    let supported = "RSA of 2048 bits or more, P-256, P-384 and Ed25519 are supported";
+    let signing = provider
+        .key_provider
+        .load_private_key(secret)
+        .map_err(|error| key.error(format_args!("{error} ({supported})")))?;
     let certified = CertifiedKey::new(chain, signing);
     match certified.keys_match() {
         Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
-            Err(named(&format_args!("is not the key of {}", certificate.display())))
+            Err(key.error(format_args!("is not the key of {}", certificate.name)))
         }
         // Other doubts are of the checker: it knows no certificates of version 1, which clients may well accept.
         _ => Ok(Arc::new(certified)),

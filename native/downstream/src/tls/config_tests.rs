@@ -1,40 +1,17 @@
 //! Pins which certificate a name gets, and that unusable files are refused with their name.
 
 use super::*;
-use std::fs;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A folder of its own, removed with it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("polygate-tls-{}-{number}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn write(&self, name: &str, content: &str) -> PathBuf {
-        let path = self.0.join(name);
-        fs::write(&path, content).unwrap();
-        path
-    }
-
-    fn identity(&self, name: &str, hosts: &[&str]) -> Identity {
-        let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
-        Identity {
-            hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
-            certificate: self.write(&format!("{name}.pem"), &made.cert.pem()),
-            key: self.write(&format!("{name}.key"), &made.signing_key.serialize_pem()),
-        }
-    }
+fn pem(name: &str, text: &str) -> PemFile {
+    PemFile { name: name.to_owned(), text: text.to_owned() }
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        drop(fs::remove_dir_all(&self.0));
+fn identity(name: &str, hosts: &[&str]) -> Identity {
+    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    Identity {
+        hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
+        certificate: pem(&format!("{name}.pem"), &made.cert.pem()),
+        key: pem(&format!("{name}.key"), &made.signing_key.serialize_pem()),
     }
 }
 
@@ -48,37 +25,35 @@ fn reason(options: &TlsOptions) -> String {
 
 #[test]
 fn files_that_cannot_be_used() {
-    let folder = Folder::new();
-    let (one, two) = (folder.identity("one", &[]), folder.identity("two", &[]));
-    let none = folder.write("none.pem", "hello\n");
-    let with = |certificate: &Path, key: &Path| {
-        options(vec![Identity { hosts: Vec::new(), certificate: certificate.into(), key: key.into() }])
+    let (one, two) = (identity("one", &[]), identity("two", &[]));
+    let none = pem("none.pem", "hello\n");
+    let with = |certificate: &PemFile, key: &PemFile| {
+        options(vec![Identity { hosts: Vec::new(), certificate: certificate.clone(), key: key.clone() }])
     };
-    assert!(reason(&options(Vec::new())).contains("needs a certificate"));
-    assert!(reason(&with(&folder.0.join("absent.pem"), &one.key)).contains("absent.pem: "));
-    assert!(reason(&with(&none, &one.key)).ends_with("none.pem: no certificate in it"));
-    assert!(reason(&with(&one.certificate, &none)).contains("none.pem: "));
-    assert!(reason(&with(&one.certificate, &two.key)).contains("two.key: is not the key of "));
-    let broken = folder.write("broken.key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
-    assert!(reason(&with(&one.certificate, &broken)).contains("broken.key: "));
+    assert_eq!(reason(&options(Vec::new())), "a TLS listener needs a certificate");
+    assert_eq!(reason(&with(&none, &one.key)), "none.pem: no certificate in it");
+    assert!(reason(&with(&one.certificate, &none)).starts_with("none.pem: "));
+    assert_eq!(reason(&with(&one.certificate, &two.key)), "two.key: is not the key of one.pem");
+    let broken = pem("broken.key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
+    assert!(reason(&with(&one.certificate, &broken)).starts_with("broken.key: "));
+    let cut = pem("cut.pem", &one.certificate.text[..100]);
+    assert!(reason(&with(&cut, &one.key)).starts_with("cut.pem: "));
     let authority = TlsOptions { client_ca: Some(none), ..with(&one.certificate, &one.key) };
-    assert!(reason(&authority).ends_with("none.pem: no certificate in it"));
+    assert_eq!(reason(&authority), "none.pem: no certificate in it");
 }
 
 #[test]
 fn the_certificate_of_a_name() {
-    let folder = Folder::new();
     let identities = [
-        ("first", &[][..]),
-        ("exact", &["a.example.com"]),
-        ("short", &["*.example.com"]),
-        ("long", &["*.b.example.com"]),
+        identity("first", &[]),
+        identity("exact", &["a.example.com"]),
+        identity("short", &["*.example.com"]),
+        identity("long", &["*.b.example.com"]),
     ];
-    let identities: Vec<_> = identities.map(|(name, hosts)| folder.identity(name, hosts)).into();
     let by_name = ByName::of(&identities, &ring::default_provider()).unwrap();
     let chosen = |name: Option<&str>| {
         let found = &by_name.find(name).cert[0];
-        let at = identities.iter().position(|one| certificates(&one.certificate).unwrap()[0] == *found);
+        let at = identities.iter().position(|one| one.certificate.certificates().unwrap()[0] == *found);
         ["first", "exact", "short", "long"][at.unwrap()]
     };
     assert_eq!(chosen(None), "first");
