@@ -93,7 +93,7 @@ test(`${runs} damaged requests (POLYGATE_FUZZ_SEED=${seed})`, async t => {
     `upstreams: { recorder: { peers: [ { url: "${recorder.url}" } ] } }
 routes: [ { name: everything, match: { path: "/*" }, upstream: recorder, webSocket: false } ]`,
   )
-  const target = { port: gateway.port, recorder }
+  const target = { port: gateway.port, tls: false, recorder }
   const random = seededRandom(seed)
   for (let run = 0; run < runs; run++) {
     const raw = mutate(random, seeds)

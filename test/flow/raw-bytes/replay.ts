@@ -25,6 +25,7 @@ export interface RawCase {
 
 export interface Target {
   readonly port: number
+  readonly tls: boolean
   readonly recorder: Recorder
 }
 
@@ -34,6 +35,9 @@ export interface Outcome {
   readonly answers: Answers
   readonly closed: boolean
 }
+
+export const open = (scope: Scope, { port, tls }: Target): Promise<RawClient> =>
+  tls ? RawClient.connectTls(scope, port) : RawClient.connect(scope, port)
 
 const hangMs = 5000
 const probePrefix = '/probe/'
@@ -45,7 +49,7 @@ let probes = 0
  */
 export async function probe(scope: Scope, target: Target): Promise<void> {
   const path = `${probePrefix}${++probes}`
-  const client = await RawClient.connect(scope, target.port)
+  const client = await open(scope, target)
   await client.send(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${target.port}\r\nConnection: close\r\n\r\n`)
   const [answer] = (await within(hangMs, 'another client', client.finals(1))).finals
   client.destroy()
@@ -94,7 +98,7 @@ export async function send(
   const { recorder } = target
   recorder.reset()
   const raw = one.raw.replaceAll('{HOST}', `127.0.0.1:${target.port}`)
-  const client = await RawClient.connect(scope, target.port)
+  const client = await open(scope, target)
   let at = 0
   for (const offset of [...(one.split ?? []), raw.length]) {
     await client.send(raw.slice(at, offset))
