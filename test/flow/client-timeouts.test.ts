@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { after, before, describe, test, type TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { connect as connectTls } from 'node:tls'
 import { WebSocket, WebSocketServer } from 'ws'
 import { makeAuthority } from '../helpers/certificates.ts'
 import { startGateway, type RunningGateway } from '../helpers/gateway.ts'
@@ -78,12 +79,12 @@ async function startUpstream(ends: (() => unknown)[]): Promise<Upstream> {
 }
 
 /** A client that takes nothing before it is told to. */
-async function connectPaused(t: TestContext, port: number, bytes: string): Promise<Socket> {
-  const socket = connect(port, '127.0.0.1')
+async function connectPaused(t: TestContext, port: number, bytes: string, tls: boolean): Promise<Socket> {
+  const socket = tls ? connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false }) : connect(port, '127.0.0.1')
   t.after(() => socket.destroy())
   socket.pause()
   socket.on('error', () => {})
-  await once(socket, 'connect')
+  await once(socket, tls ? 'secureConnect' : 'connect')
   socket.write(bytes)
   return socket
 }
@@ -224,13 +225,18 @@ routes: [ { name: all, match: { path: "/*" }, upstream: up, webSocket: true } ]
     assert.deepEqual((await client.finals(1)).finals.map(statusOf), [200])
   })
 
-  for (const kind of ['chunked', 'with a length']) {
-    test(`a client that takes nothing of a response ${kind} is cut, and the upstream's response with it`, async t => {
-      const path = `/stalls-${kind.replaceAll(' ', '-')}`
+  for (const [way, framing] of [
+    ['plain', 'chunked'],
+    ['plain', 'length'],
+    ['TLS', 'chunked'],
+    ['TLS', 'length'],
+  ]) {
+    test(`${way}: a client that takes nothing of a response is cut, the upstream's with it (${framing})`, async t => {
+      const path = `/stalls-${way}-${framing}`
       const seen = upstream.next(path)
-      await connectPaused(t, gateway.port, get(path))
+      await connectPaused(t, way === 'TLS' ? tlsPort : gateway.port, get(path), way === 'TLS')
       const { response } = await seen
-      if (kind !== 'chunked') response.setHeader('content-length', 1e12)
+      if (framing === 'length') response.setHeader('content-length', 1e12)
       const closed = once(response, 'close')
       writeForEver(response)
       await closed
@@ -238,23 +244,26 @@ routes: [ { name: all, match: { path: "/*" }, upstream: up, webSocket: true } ]
     })
   }
 
-  test('a client that takes a little now and then is not', async t => {
-    const seen = upstream.next('/sips')
-    const socket = await connectPaused(t, gateway.port, get('/sips'))
-    const { response } = await seen
-    writeForEver(response)
-    let taken = 0
-    socket.on('data', (part: Buffer) => {
-      taken += part.length
-      socket.pause()
+  for (const way of ['plain', 'TLS']) {
+    test(`${way}: a client that takes a little now and then is not`, async t => {
+      const path = `/sips-${way}`
+      const seen = upstream.next(path)
+      const socket = await connectPaused(t, way === 'TLS' ? tlsPort : gateway.port, get(path), way === 'TLS')
+      const { response } = await seen
+      writeForEver(response)
+      let taken = 0
+      socket.on('data', (part: Buffer) => {
+        taken += part.length
+        socket.pause()
+      })
+      const untilMs = performance.now() + longMs + 2 * idleMs
+      while (performance.now() < untilMs) {
+        socket.resume()
+        await pause(50)
+      }
+      assert.ok(response.writable && !socket.destroyed && taken > 0)
     })
-    const untilMs = performance.now() + longMs + 2 * idleMs
-    while (performance.now() < untilMs) {
-      socket.resume()
-      await pause(50)
-    }
-    assert.ok(response.writable && !socket.destroyed && taken > 0)
-  })
+  }
 
   test('the upstream may be slow: to answer, and between events', async t => {
     const late = upstream.next('/late')
