@@ -319,6 +319,18 @@ export function createGateway(): Gateway {
   }
 
   metrics.frontEndAnswers = () => addon.frontEndAnswers()
+  let stalls = 0
+  let stalling = false
+
+  /** Once when connections begin to wait for a descriptor, and once when they no longer do. */
+  function sayStalls(): void {
+    const now = addon.frontEndStalls()
+    if (now !== stalls && !stalling) log.error('no file descriptor free: new connections wait (see `ulimit -n`)')
+    else if (now === stalls && stalling) log.info('new connections are accepted again')
+    stalling = now !== stalls
+    stalls = now
+  }
+
   metrics.accessLogDropped = () => accessLog?.dropped ?? 0
   metrics.gauges = {
     pool: () => poolGauges(upstreams, client),
@@ -363,6 +375,9 @@ export function createGateway(): Gateway {
         endDrain()
       })
     },
-    takeMetrics: () => metrics.take(),
+    takeMetrics() {
+      sayStalls()
+      return metrics.take()
+    },
   }
 }

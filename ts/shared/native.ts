@@ -68,6 +68,8 @@ export interface Native extends NativeHeads {
   frontEndHead(): Buffer | null
   /** In a request handler: the client's address; '' for unix sockets, null where the connection is not watched. */
   frontEndAddress(): string | null
+  /** How often a listener had to rest because no descriptor was free for a connection. */
+  frontEndStalls(): number
   /** Answers given below JavaScript: status and count. */
   frontEndAnswers(): [status: number, count: number][]
 }

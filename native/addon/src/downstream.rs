@@ -136,6 +136,12 @@ pub fn front_end_address() -> Option<String> {
     downstream::with_current(|current| current.address.to_owned())
 }
 
+/// See `Native.frontEndStalls`.
+#[napi(catch_unwind)]
+pub fn front_end_stalls() -> u32 {
+    downstream::stalls()
+}
+
 /// See `Native.frontEndAnswers`.
 #[napi(catch_unwind)]
 pub fn front_end_answers() -> Vec<Vec<u32>> {

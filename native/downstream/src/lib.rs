@@ -27,6 +27,8 @@ mod head_lines;
 #[cfg(target_os = "linux")]
 mod image;
 #[cfg(target_os = "linux")]
+mod listeners;
+#[cfg(target_os = "linux")]
 mod loop_hooks;
 mod outbox;
 mod patience;
@@ -50,8 +52,8 @@ pub use framing::HeadLimits;
 pub use tls::{Identity, PemFile, TlsOptions};
 #[cfg(target_os = "linux")]
 pub use watch::{
-    answers, begin, end, head_alone, run_due, set_limits, stop, tick, tls, tls_drop, tls_exchange, tls_listen, waits,
-    watch, with_current,
+    answers, begin, end, head_alone, run_due, set_limits, stalls, stop, tick, tls, tls_drop, tls_exchange, tls_listen,
+    waits, watch, with_current,
 };
 
 /// The request whose handler the front end is calling.
@@ -130,9 +132,13 @@ mod elsewhere {
     pub fn answers() -> [(u16, u32); 4] {
         [(400, 0), (408, 0), (431, 0), (505, 0)]
     }
+    /// Always 0.
+    pub fn stalls() -> u32 {
+        0
+    }
 }
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{
-    abort, answers, begin, consume, end, head_alone, listening, run_due, send, set_limits, stop, tick, tls, tls_drop,
-    tls_exchange, tls_listen, waits, watch, with_current,
+    abort, answers, begin, consume, end, head_alone, listening, run_due, send, set_limits, stalls, stop, tick, tls,
+    tls_drop, tls_exchange, tls_listen, waits, watch, with_current,
 };

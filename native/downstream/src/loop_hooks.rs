@@ -13,6 +13,7 @@ use crate::uv::{self, PollCallback, PrepareCallback};
 use std::ffi::{c_int, c_void};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
+use std::time::Instant;
 
 /// Messages given to one connection in a row before others get their turn.
 const MESSAGES_IN_A_ROW: u32 = 16;
@@ -48,8 +49,13 @@ pub unsafe extern "C" fn uv_poll_start(handle: *mut c_void, events: c_int, callb
             // SAFETY: as above, with our callback in the place of its own.
             unsafe { (uv.poll_start)(handle, effective, polled) }
         }
-        // SAFETY: a listener, or a handle of another kind: the front end's own arguments, passed on.
-        _ => unsafe { (uv.poll_start)(handle, events, callback) },
+        connection => {
+            if connection.is_none() {
+                thread.listeners.polled(handle, descriptor, events, callback);
+            }
+            // SAFETY: a listener, or a handle of another kind: the front end's own arguments, passed on.
+            unsafe { (uv.poll_start)(handle, events, callback) }
+        }
     }
 }
 
@@ -72,6 +78,7 @@ pub unsafe extern "C" fn uv_poll_stop(handle: *mut c_void) -> c_int {
         if let Some(connection) = thread.connection(descriptor).filter(|connection| connection.handle == handle) {
             connection.wanted = 0;
         }
+        thread.listeners.forget(handle);
     }
     // SAFETY: the front end's own argument, passed on.
     unsafe { (uv.poll_stop)(handle) }
@@ -86,6 +93,7 @@ pub unsafe extern "C" fn uv_close(handle: *mut c_void, callback: *mut c_void) {
             connection.handle = null_mut();
             connection.wanted = 0;
         }
+        thread.listeners.forget(handle);
     }
     // SAFETY: the front end's own arguments, passed on.
     unsafe { (uv.close)(handle, callback) };
@@ -214,6 +222,18 @@ unsafe fn dispatch(handle: *mut c_void, status: c_int, events: c_int) {
     }
 }
 
+/// Listeners that rested are polled again: see `listeners`. The loop turns often enough for that, since the front end
+/// and the worker have timers of their own.
+fn poll_rested() {
+    let Some(thread) = thread::current().filter(|thread| thread.listeners.any_resting()) else {
+        return;
+    };
+    for listener in thread.listeners.rested(Instant::now()) {
+        // SAFETY: the front end has asked for this poll, and neither stopped nor closed the handle since: `forget`.
+        unsafe { (uv::functions().poll_start)(listener.handle, listener.events, listener.callback) };
+    }
+}
+
 /// Stands in for the front end's prepare callback, which runs before the loop waits: whoever is due gets its turn here.
 unsafe extern "C" fn prepared(handle: *mut c_void) {
     let callback = PREPARE.load(Ordering::Relaxed);
@@ -223,6 +243,7 @@ unsafe extern "C" fn prepared(handle: *mut c_void) {
         // SAFETY: what libuv would have done.
         unsafe { callback(handle) };
     }
+    poll_rested();
     run_due();
 }
 

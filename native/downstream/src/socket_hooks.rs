@@ -10,11 +10,13 @@ use crate::remote::Remote;
 use crate::sending::Sent;
 use crate::thread::{self, Receiving, Thread};
 use crate::tls::{Session, Socket};
+use crate::uv;
 use libc::{sockaddr, socklen_t, ssize_t};
 use std::ffi::{c_int, c_void};
 use std::io::{self, IoSlice};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::slice;
+use std::time::Instant;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 const SWITCHING: &[u8] = b"HTTP/1.1 101";
@@ -103,8 +105,24 @@ pub unsafe extern "C" fn accept4(
             set_errno(libc::ECONNABORTED);
             return -1;
         }
+    } else if descriptor < 0 {
+        rest_at_limit(listener);
     }
     descriptor
+}
+
+/// Stops polling a listener that failed for want of a descriptor (or of memory for one). See `listeners`.
+fn rest_at_limit(listener: c_int) {
+    let failure = errno();
+    if matches!(failure, libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
+        && let Some(thread) = thread::current()
+        && let Some(handle) = thread.listeners.stall(listener, Instant::now())
+    {
+        // SAFETY: the front end polls the handle, so it is initialised and not closed; libuv allows this within its
+        // callback.
+        unsafe { (uv::functions().poll_stop)(handle) };
+        set_errno(failure);
+    }
 }
 
 /// SAFETY: `address` is null or a filled socket address that its family says the type of.

@@ -5,6 +5,7 @@ use crate::connection::{Connection, NO_SLOT};
 use crate::consumer::Consumer;
 use crate::direct;
 use crate::framing::HeadLimits;
+use crate::listeners::Listeners;
 use crate::remote::Remote;
 use crate::tls::Session;
 use rustls::ServerConfig;
@@ -51,10 +52,11 @@ pub struct Thread {
     /// The head of the current request, as received.
     pub head: Vec<u8>,
     pub limits: HeadLimits,
+    pub listeners: Listeners,
     /// Answers given below JavaScript, by `Answer::index`.
     pub answers: [u32; Answer::ALL.len()],
     /// TLS of the listeners that have it, by descriptor.
-    listeners: Vec<(c_int, u32)>,
+    encrypted: Vec<(c_int, u32)>,
     /// Numbers of those whose requests may go past the front end, by descriptor.
     numbers: Vec<(c_int, u32)>,
     /// The socket that listens since the last `listen`.
@@ -94,8 +96,9 @@ impl Thread {
             head_of: -1,
             head: Vec::new(),
             limits,
+            listeners: Listeners::default(),
             answers: [0; Answer::ALL.len()],
-            listeners: Vec::new(),
+            encrypted: Vec::new(),
             numbers: Vec::new(),
             listened: -1,
             consumer: None,
@@ -136,7 +139,7 @@ impl Thread {
     /// The front end listens on this descriptor.
     pub fn listens(&mut self, descriptor: c_int) {
         if let Some(tls) = self.next_listener.take() {
-            self.listeners.push((descriptor, tls));
+            self.encrypted.push((descriptor, tls));
         }
         self.listened = descriptor;
     }
@@ -206,7 +209,7 @@ impl Thread {
 
     /// Connections that are accepted from now on have `new`.
     pub fn exchange_tls(&mut self, old: u32, new: u32) {
-        for (_, tls) in &mut self.listeners {
+        for (_, tls) in &mut self.encrypted {
             if *tls == old {
                 *tls = new;
             }
@@ -215,7 +218,7 @@ impl Thread {
 
     /// Of a connection that this listener has accepted. An error is a fault of ours: the connection must not go on.
     fn session(&mut self, listener: c_int) -> Result<Option<Box<Session>>, rustls::Error> {
-        let Some((_, tls)) = self.listeners.iter().find(|(descriptor, _)| *descriptor == listener) else {
+        let Some((_, tls)) = self.encrypted.iter().find(|(descriptor, _)| *descriptor == listener) else {
             return Ok(None);
         };
         let unknown = || rustls::Error::General("the listener's TLS was given back".to_owned());
@@ -251,8 +254,9 @@ impl Thread {
             let told = direct::closed(connection, consumer);
             *connection = Connection::new(0, Remote::NONE, None);
             self.untold |= told;
+            self.listeners.freed();
         }
-        self.listeners.retain(|(listener, _)| *listener != descriptor);
+        self.encrypted.retain(|(listener, _)| *listener != descriptor);
         self.numbers.retain(|(listener, _)| *listener != descriptor);
         if self.head_of == descriptor {
             self.head_of = -1;

@@ -212,6 +212,11 @@ fn queued(descriptor: c_int) -> u64 {
     bytes as u64
 }
 
+/// How often a listener of this thread had to rest because no descriptor was free.
+pub fn stalls() -> u32 {
+    thread::current().map_or(0, |thread| thread.listeners.stalls)
+}
+
 /// Answers that were given below JavaScript on this thread, as (status, count).
 pub fn answers() -> [(u16, u32); Answer::ALL.len()] {
     let counts = thread::current().map_or([0; Answer::ALL.len()], |thread| thread.answers);

@@ -102,7 +102,7 @@ test('every reason has a code and a text; unknown ones are internal', () => {
     noEndpoint: 'no_peer',
     clientPanic: 'internal',
     clientClosed: 'overloaded',
-    descriptorLimit: 'upstream_failed',
+    descriptorLimit: 'overloaded',
     bodyMismatch: 'internal',
   }
   const texts = new Set<string>()

@@ -44,7 +44,8 @@ const kinds: readonly FailureKind[] = (() => {
   put(ErrorReason.noEndpoint, 'no_peer', 'peer is gone')
   put(ErrorReason.clientPanic, internal.code, internal.text)
   put(ErrorReason.clientClosed, 'overloaded', 'the gateway is stopping')
-  put(ErrorReason.descriptorLimit, 'upstream_failed', 'no file descriptor free')
+  // The gateway's own limit: the peer is not to blame, and a moment later there may be one.
+  put(ErrorReason.descriptorLimit, 'overloaded', 'no file descriptor free')
   put(ErrorReason.bodyMismatch, internal.code, 'request body does not match its announced length')
   return table
 })()

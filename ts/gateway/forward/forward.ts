@@ -4,7 +4,6 @@
 import type { RoutePlan, UpstreamPlan } from '../../config/plan.ts'
 import {
   AttemptFlag,
-  ErrorReason,
   ForwardHow,
   Row,
   RowKind,
@@ -194,11 +193,8 @@ export function forwardStage(options: ForwardOptions): Forward {
       metrics.retry(exchange.upstream)
       return Verdict.next
     }
-    return exchange.refuse(
-      failureCode(reason),
-      failureText(reason),
-      reason === ErrorReason.poolFull ? [['retry-after', '1']] : [],
-    )
+    const code = failureCode(reason)
+    return exchange.refuse(code, failureText(reason), code === 'overloaded' ? [['retry-after', '1']] : [])
   }
 
   function abandon(exchange: Exchange): void {
