@@ -2,7 +2,7 @@
 // each other. A plan is prepared beside the running one and switched to in one assignment; exchanges hold on to the
 // plan they began with, and what a plan has acquired is released when its last exchange has ended.
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
-import type { Plan } from '../config/plan.ts'
+import type { AccessLogPlan, Plan } from '../config/plan.ts'
 import { createLog } from '../shared/log.ts'
 import { native, Row, rowInts } from '../shared/native.ts'
 import { DirectCommands, EventKind, eventInts, EventRow } from '../shared/native-direct.ts'
@@ -33,7 +33,7 @@ import { guardStage } from './guard/guard.ts'
 import { localStage, matchStage } from './match/match.ts'
 import { compileTarget } from './match/target.ts'
 import { pipeline } from './pipeline.ts'
-import { AccessLog } from './record/access-log.ts'
+import { AccessLog, type AccessLogEvents } from './record/access-log.ts'
 import { WorkerMetrics, type PlanMetrics } from './record/metrics.ts'
 import { clientGone, recordStage } from './record/record.ts'
 import { compileResponseEdits } from './respond/header-edits.ts'
@@ -242,7 +242,7 @@ export function createGateway(): Gateway {
       const forwardRoutes = compileForwardRoutes(plan, heads, plan.routes.map(compileTarget))
       undo.push(() => forwardRoutes.release())
       const counted = metrics.forPlan(plan)
-      const log = plan.accessLog === null ? null : new AccessLog(plan.accessLog)
+      const requestLog = plan.accessLog === null ? null : openAccessLog(plan.accessLog)
       const trusts = compileTrust(plan.forwarded.trustedProxies, nativeExchanges)
       const stages = {
         accept: acceptStage({
@@ -279,12 +279,12 @@ export function createGateway(): Gateway {
           exchanges: nativeExchanges,
           metrics: counted,
           worker: metrics,
-          accessLog: log,
+          accessLog: requestLog,
         }),
       }
       const release = (): void => {
         for (const step of undo.splice(0)) step()
-        void log?.close()
+        void requestLog?.close()
       }
       const running: RunningPlan = {
         plan,
@@ -295,7 +295,7 @@ export function createGateway(): Gateway {
         exchanges: 0,
         release,
       }
-      return { running, listeners: listeners.prepare(plan.listen), metrics: counted, accessLog: log, upstreams }
+      return { running, listeners: listeners.prepare(plan.listen), metrics: counted, accessLog: requestLog, upstreams }
     } catch (error) {
       for (const step of undo) step()
       throw error
@@ -331,7 +331,20 @@ export function createGateway(): Gateway {
     stalls = now
   }
 
-  metrics.accessLogDropped = () => accessLog?.dropped ?? 0
+  /** Over all plans: a reload must not take back what was counted. */
+  let linesLost = 0
+  metrics.accessLogDropped = () => linesLost
+
+  function openAccessLog(plan: AccessLogPlan): AccessLog {
+    const { target } = plan
+    const events: AccessLogEvents = {
+      lost: lines => void (linesLost += lines),
+      failing: reason => log.error('access log cannot be written', { target, reason }),
+      recovered: lines => log.info('access log is written again', { target, lost: lines }),
+    }
+    return new AccessLog(plan, {}, events)
+  }
+
   metrics.gauges = {
     pool: () => poolGauges(upstreams, client),
     health: () => healthGauges(upstreams),

@@ -1,6 +1,7 @@
 // The access log: a JSON line a request, when the configuration asks for it. Lines are collected and written by the
 // thread pool, one write at a time; a disk or pipe that does not keep up loses lines, which are counted, but never
-// holds up a request and never grows memory past `maxPendingChars`. The worker's wiring owns it; record calls `write`.
+// holds up a request and never grows memory past `maxPendingChars`. The worker's wiring owns it and is told of losses;
+// record calls `write`.
 import { close, open, write } from 'node:fs'
 import type { AccessLogPlan } from '../../config/plan.ts'
 
@@ -40,6 +41,18 @@ export interface AccessLogOptions {
   readonly pipeRetryAfterMs: number
 }
 
+/** What the owner is told. */
+export interface AccessLogEvents {
+  /** So many more lines are lost. */
+  lost(lines: number): void
+  /** Lines are lost, or will be when memory is full. Once until `recovered`. An error's code, or `too slow`. */
+  failing(reason: string): void
+  /** All is written, and nothing was lost for a while. `lines`: lost since `failing`. */
+  recovered(lines: number): void
+}
+
+const unheard: AccessLogEvents = { lost: () => {}, failing: () => {}, recovered: () => {} }
+
 const defaults: AccessLogOptions = {
   maxPendingChars: 4 * 1024 * 1024,
   flushAfterMs: 100,
@@ -47,11 +60,14 @@ const defaults: AccessLogOptions = {
   pipeRetryAfterMs: 20,
 }
 const flushAtChars = 64 * 1024
+/** Without a loss for so long a log has recovered: one that hardly keeps up must not say so twice a second. */
+const calmMs = 1000
 const newline = 0x0a
 
 export class AccessLog {
   readonly #plan: AccessLogPlan
   readonly #options: AccessLogOptions
+  readonly #events: AccessLogEvents
   /** Lines not yet handed to a write. */
   #pending = ''
   #pendingLines = 0
@@ -69,10 +85,14 @@ export class AccessLog {
   #torn = false
   /** Lines lost since start. */
   dropped = 0
+  /** `dropped` when the present trouble began; -1 while there is none. */
+  #droppedBefore = -1
+  #lastLossMs = 0
 
-  constructor(plan: AccessLogPlan, options: Partial<AccessLogOptions> = {}) {
+  constructor(plan: AccessLogPlan, options: Partial<AccessLogOptions> = {}, events: AccessLogEvents = unheard) {
     this.#plan = plan
     this.#options = { ...defaults, ...options }
+    this.#events = events
     if (plan.target === 'stdout') this.#descriptor = 1
     else if (plan.target === 'stderr') this.#descriptor = 2
   }
@@ -84,7 +104,7 @@ export class AccessLog {
 
   write(entry: AccessEntry): void {
     if (this.#pending.length >= this.#options.maxPendingChars || this.#closing) {
-      this.dropped++
+      this.#lose(1, 'too slow')
       return
     }
     this.#pending += lineOf(entry)
@@ -146,7 +166,10 @@ export class AccessLog {
     this.#busy = true
     open(this.#plan.target, 'a', 0o640, (error, descriptor) => {
       this.#busy = false
-      if (error) return this.#failed(this.#options.retryAfterMs)
+      if (error) {
+        this.#troubled(error.code ?? error.message)
+        return this.#failed(this.#options.retryAfterMs)
+      }
       this.#descriptor = descriptor
       this.#flush()
     })
@@ -173,6 +196,7 @@ export class AccessLog {
       if (!error && end === bytes.length) {
         this.#torn = false
         this.#failing = false
+        this.#wrote()
         return this.#flush()
       }
       // A full pipe takes the rest later; from a full disk the lines are given up, or memory would fill instead.
@@ -180,16 +204,37 @@ export class AccessLog {
       if (again) this.#unsent = bytes.subarray(end)
       else {
         if (end > 0) this.#torn = bytes[end - 1] !== newline
-        this.dropped += linesIn(bytes.subarray(end)) - (end === 0 && bytes[0] === newline ? 1 : 0)
+        const lines = linesIn(bytes.subarray(end)) - (end === 0 && bytes[0] === newline ? 1 : 0)
+        this.#lose(lines, error?.code ?? 'nothing written')
       }
       this.#failed(again ? this.#options.pipeRetryAfterMs : this.#options.retryAfterMs)
     })
   }
 
+  #lose(lines: number, reason: string): void {
+    if (lines === 0) return
+    this.#troubled(reason)
+    this.dropped += lines
+    this.#lastLossMs = performance.now()
+    this.#events.lost(lines)
+  }
+
+  #troubled(reason: string): void {
+    if (this.#droppedBefore >= 0) return
+    this.#droppedBefore = this.dropped
+    this.#events.failing(reason)
+  }
+
+  #wrote(): void {
+    if (this.#droppedBefore < 0 || this.#pendingLines > 0 || performance.now() - this.#lastLossMs < calmMs) return
+    this.#events.recovered(this.dropped - this.#droppedBefore)
+    this.#droppedBefore = -1
+  }
+
   #failed(retryAfterMs: number): void {
     this.#failing = true
     if (this.#closing) {
-      this.dropped += this.#pendingLines + (this.#unsent ? linesIn(this.#unsent) : 0)
+      this.#lose(this.#pendingLines + (this.#unsent ? linesIn(this.#unsent) : 0), 'too slow')
       this.#pending = ''
       this.#pendingLines = 0
       this.#unsent = null
