@@ -17,6 +17,7 @@ interface Seen {
 describe('through the gateway', () => {
   const ends: (() => unknown)[] = []
   let gateway: RunningGateway
+  let refusing: RunningGateway
 
   before(async () => {
     const server = createServer((request, response) => {
@@ -67,6 +68,15 @@ routes:
   - { name: old, match: { path: /old }, redirect: { to: /new, status: 308 } }
   - { name: small, match: { path: /small }, upstream: echo, maxBodyBytes: 10 }
   - { name: shared, match: { path: /shared }, upstream: echo, cors: { origins: ["https://a.example"], methods: [GET, PUT] } }
+`,
+    )
+    refusing = await startGateway(
+      scope,
+      `
+routes:
+  - { name: reports, match: { path: "/reports/{id}", methods: [GET, POST] }, respond: {}, maxBodyBytes: 10, cors: { origins: ["https://a.example"] } }
+  - { name: closed, match: { path: /reports/closed, methods: [GET] }, respond: {} }
+  - { name: later, match: { path: "/reports/*", methods: [GET] }, respond: {} }
 `,
     )
   })
@@ -140,6 +150,30 @@ routes:
     assert.equal(response.headers.get('access-control-allow-origin'), 'https://a.example')
     const stranger = await ask('/shared', { headers: { origin: 'https://b.example' } })
     assert.equal(stranger.response.headers.get('access-control-allow-origin'), null)
+  })
+
+  test('cross-origin rules of what is refused: those of the route whose path it is, none where there is no route', async () => {
+    const from = (origin: string) => ({ method: 'DELETE', headers: { origin } })
+    for (const [path, origin, status, allowed] of [
+      ['/reports/1', 'https://a.example', 405, 'https://a.example'],
+      ['/reports/1', 'https://b.example', 405, null],
+      ['/reports/2', 'https://a.example', 405, 'https://a.example'],
+      ['/reports/closed', 'https://a.example', 405, null],
+      ['/nowhere', 'https://a.example', 404, null],
+    ] as const) {
+      const response = await fetch(`${refusing.url}${path}`, from(origin))
+      assert.equal(response.status, status, path)
+      assert.equal(response.headers.get('access-control-allow-origin'), allowed, `${path} from ${origin}`)
+      assert.equal(response.headers.get('vary'), status === 405 && path !== '/reports/closed' ? 'Origin' : null, path)
+      assert.equal(((await response.json()) as { status: number }).status, status)
+    }
+    // A body that the route does not take: refused by a guard, after the rules.
+    const large = await fetch(`${refusing.url}/reports/1`, {
+      method: 'POST',
+      body: 'x'.repeat(100),
+      headers: { origin: 'https://a.example' },
+    })
+    assert.deepEqual([large.status, large.headers.get('access-control-allow-origin')], [413, 'https://a.example'])
   })
 
   test('a WebSocket carries text, binary, its subprotocol and its close code', async () => {

@@ -29,6 +29,7 @@ import { healthGauges, poolGauges } from './forward/gauges.ts'
 import { compileForwardRoutes } from './forward/routes.ts'
 import { WebSockets } from './forward/web-socket.ts'
 import { webSocketForward } from './forward/web-socket-forward.ts'
+import { crossOrigin } from './guard/cors.ts'
 import { guardStage } from './guard/guard.ts'
 import { localStage, matchStage } from './match/match.ts'
 import { compileTarget } from './match/target.ts'
@@ -244,6 +245,7 @@ export function createGateway(): Gateway {
       const counted = metrics.forPlan(plan)
       const requestLog = plan.accessLog === null ? null : openAccessLog(plan.accessLog)
       const trusts = compileTrust(plan.forwarded.trustedProxies, nativeExchanges)
+      const cors = crossOrigin(plan, heads)
       const stages = {
         accept: acceptStage({
           limits: plan.limits,
@@ -252,8 +254,8 @@ export function createGateway(): Gateway {
           events,
           active: () => exchanges.active,
         }),
-        match: matchStage(plan, heads),
-        guard: guardStage(plan, heads),
+        match: matchStage(plan, heads, (exchange, routeId) => cors?.annotate(exchange, routeId)),
+        guard: guardStage(cors),
         local: localStage(plan),
         forward: forwardStage({
           client,

@@ -23,6 +23,7 @@ test('no route at all', () => {
     route: -1,
     captures: null,
     allow: null,
+    missed: -1,
     preflight: false,
   })
 })
@@ -116,6 +117,7 @@ test('methods are compared as they are written', () => {
       route: -1,
       captures: null,
       allow: 'GET, HEAD',
+      missed: 0,
       preflight: false,
     })
   }

@@ -73,20 +73,18 @@ function rulesHold({ match }: RoutePlan, given: Request['headers'], announced: r
 interface Answer {
   readonly route: number
   readonly allow: string | null
+  /** Of a 405: the first route of those whose method alone does not fit. */
+  readonly missed: number
 }
 
 function reference(routes: readonly RoutePlan[], request: Request, announced: readonly string[] = []): Answer {
   const fitting: { readonly route: number; readonly rank: Rank }[] = []
+  const missing: { readonly route: number; readonly rank: Rank }[] = []
   const methods = new Set<string>()
   routes.forEach((route, i) => {
     const host = hostRank(route, request.host)
     const path = pathRank(route, request.path, routes)
     if (host === null || path === null || !rulesHold(route, request.headers, announced)) return
-    if (!methodFits(route.match.methods, request.method)) {
-      for (const method of route.match.methods) methods.add(method)
-      if (route.match.methods.includes('GET')) methods.add('HEAD')
-      return
-    }
     const padded = [...path, ...new Array<number>(8).fill(0)].slice(0, 8)
     const rank = [
       -route.match.priority,
@@ -96,11 +94,18 @@ function reference(routes: readonly RoutePlan[], request: Request, announced: re
       methodRank(route, request.method),
       i,
     ]
-    fitting.push({ route: i, rank })
+    if (methodFits(route.match.methods, request.method)) return void fitting.push({ route: i, rank })
+    for (const method of route.match.methods) methods.add(method)
+    if (route.match.methods.includes('GET')) methods.add('HEAD')
+    missing.push({ route: i, rank })
   })
-  fitting.sort((a, b) => a.rank.map((value, i) => value - b.rank[i]!).find(difference => difference !== 0)!)
+  const byRank = (a: { readonly rank: Rank }, b: { readonly rank: Rank }): number =>
+    a.rank.map((value, i) => value - b.rank[i]!).find(difference => difference !== 0)!
+  fitting.sort(byRank)
+  missing.sort(byRank)
   const allow = methods.size === 0 ? null : [...methods].sort().join(', ')
-  return fitting[0] ? { route: fitting[0].route, allow: null } : { route: -1, allow }
+  if (fitting[0]) return { route: fitting[0].route, allow: null, missed: -1 }
+  return { route: -1, allow, missed: missing[0]?.route ?? -1 }
 }
 
 function expected(routes: readonly RoutePlan[], request: Request): Answer & { readonly preflight: boolean } {
@@ -183,10 +188,11 @@ test('find gives what the documentation says, and explain gives the same', () =>
       const wanted = expected(routes, request)
       const label = JSON.stringify({ seed, request, wanted, routes: routes.map(route => route.match) })
       const found = router.find(method, host, path, headers(request.headers))
-      assert.deepEqual({ route: found.route, allow: found.allow, preflight: found.preflight }, wanted, label)
+      const { route, allow, missed, preflight } = found
+      assert.deepEqual({ route, allow, missed, preflight }, wanted, label)
 
       const told = router.explain(method, host, path, headers(request.headers))
-      assert.deepEqual({ route: told.route, allow: told.allow, preflight: told.preflight }, wanted, label)
+      assert.deepEqual({ route: told.route, allow: told.allow, missed, preflight: told.preflight }, wanted, label)
       assert.deepEqual(
         told.captures.map(([, value]) => value),
         found.captures ?? [],

@@ -1,6 +1,9 @@
 // Guard: cross-origin rules of a route (Fetch standard, "CORS protocol"). A preflight is answered here, 204 with or
 // without permission: the browser reads the headers, not the status. Other requests go on, and their answers get the
-// headers that the origin is allowed. Compiled per route when the plan is prepared.
+// headers that the origin is allowed: also what Polygate refuses, so that a page can read why. A 405 has those of the
+// route whose path it is; a 404 has none, for there is no route whose rules could say who may read it (as in nginx, where
+// a location's headers are not those of another, and in Kong and Envoy, where the rules are a route's).
+// Compiled per route when the plan is prepared.
 import type { CorsPlan, HeaderPair, Plan } from '../../config/plan.ts'
 import type { RequestHeads } from '../../shared/native-heads.ts'
 import { Verdict, type Exchange } from '../exchange.ts'
@@ -72,23 +75,35 @@ function compileOrigins(origins: readonly string[]): (origin: string) => boolean
     )
 }
 
-export type Guard = (exchange: Exchange) => Verdict
-
-/** By route id; null for routes without such rules, and in whole where no route has any. */
-export function corsGuards({ routes }: Plan, heads: RequestHeads): readonly (Guard | null)[] | null {
-  if (routes.every(route => route.cors === null)) return null
-  return routes.map(({ cors }) => (cors === null ? null : corsGuard(compileCors(cors), heads)))
+export interface CrossOrigin {
+  /** Answers a preflight; else adds the headers of `annotate`. */
+  guard(exchange: Exchange): Verdict
+  /** Adds what the route with this id says; nothing for one without rules. */
+  annotate(exchange: Exchange, routeId: number): void
 }
 
-function corsGuard(cors: Cors, heads: RequestHeads): Guard {
-  return exchange => {
-    const origin = heads.header(exchange.slot, 'origin')
-    if (exchange.preflight && origin !== undefined) {
+/** Null where no route has rules. */
+export function crossOrigin({ routes }: Plan, heads: RequestHeads): CrossOrigin | null {
+  if (routes.every(route => route.cors === null)) return null
+  const rules = routes.map(({ cors }) => (cors === null ? null : compileCors(cors)))
+
+  const annotate = (exchange: Exchange, routeId: number): void => {
+    const cors = rules[routeId] ?? null
+    if (cors !== null) exchange.extraHeaders += cors.answer(heads.header(exchange.slot, 'origin'))
+  }
+  return {
+    annotate,
+    guard(exchange) {
+      const cors = rules[exchange.routeId] ?? null
+      if (cors === null) return Verdict.next
+      const origin = exchange.preflight ? heads.header(exchange.slot, 'origin') : undefined
+      if (origin === undefined) {
+        annotate(exchange, exchange.routeId)
+        return Verdict.next
+      }
       const asked = heads.header(exchange.slot, 'access-control-request-headers') ?? ''
       exchange.answer = { status: 204, headers: cors.preflight(origin, asked), body: '', close: false }
       return Verdict.answer
-    }
-    exchange.extraHeaders += cors.answer(origin)
-    return Verdict.next
+    },
   }
 }

@@ -7,7 +7,12 @@ import type { Stage } from '../pipeline.ts'
 import { compileRouter } from './router.ts'
 import { compileRedirect } from './target.ts'
 
-export function matchStage({ routes }: Plan, heads: RequestHeads): Stage {
+/** `crossOrigin` adds what the route with this id says about other origins: also to a 405, which the route then gives. */
+export function matchStage(
+  { routes }: Plan,
+  heads: RequestHeads,
+  crossOrigin: (exchange: Exchange, routeId: number) => void,
+): Stage {
   const router = compileRouter(routes)
   let slot = 0
   const headerOf = (name: string): string | undefined => heads.header(slot, name)
@@ -16,9 +21,9 @@ export function matchStage({ routes }: Plan, heads: RequestHeads): Stage {
     slot = exchange.slot
     const found = router.find(exchange.method, exchange.host, exchange.path, headerOf)
     if (found.route < 0) {
-      return found.allow === null
-        ? exchange.refuse('no_route')
-        : exchange.refuse('method_not_allowed', '', [['allow', found.allow]])
+      if (found.allow === null) return exchange.refuse('no_route')
+      crossOrigin(exchange, found.missed)
+      return exchange.refuse('method_not_allowed', '', [['allow', found.allow]])
     }
     const route = routes[found.route]!
     exchange.routeId = found.route

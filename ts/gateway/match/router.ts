@@ -33,7 +33,7 @@ export function compileRouter(routes: readonly RoutePlan[]): Router {
   return new CompiledRouter(routes.map(compileCandidate))
 }
 
-const noRoute: Match = { route: -1, captures: null, allow: null, preflight: false }
+const noRoute: Match = { route: -1, captures: null, allow: null, missed: -1, preflight: false }
 const noHeader: HeaderOf = () => undefined
 
 class CompiledRouter implements Router {
@@ -64,8 +64,9 @@ class CompiledRouter implements Router {
   #chosenSpans = 0
   /** Where the rest begins that the chosen prefix leaves. */
   #chosenRest = 0
-  /** Not null: nothing is chosen, the methods of all that would fit are collected. */
+  /** Not null: nothing is chosen, the methods of all that would fit are collected, and the first of those routes. */
   #methods: Set<string> | null = null
+  #missed: Entry | null = null
 
   constructor(candidates: readonly Candidate[]) {
     this.#candidates = candidates
@@ -116,7 +117,7 @@ class CompiledRouter implements Router {
     if (entry.captured === 0) return preflight ? entry.asPreflight : entry
     const { regex } = entry.candidate.pattern
     const captures = regex === null ? this.#cut(entry.candidate.withRest) : regex.groups(this.#path)
-    return { route: entry.route, captures, allow: null, preflight }
+    return { route: entry.route, captures, allow: null, missed: -1, preflight }
   }
 
   #cut(withRest: boolean): string[] {
@@ -130,6 +131,7 @@ class CompiledRouter implements Router {
   #withAllow(method: string, host: string, path: string, headerOf: HeaderOf): Match {
     const methods = new Set<string>()
     this.#methods = methods
+    this.#missed = null
     try {
       this.#search(method, host, path, headerOf, null)
     } finally {
@@ -137,7 +139,8 @@ class CompiledRouter implements Router {
     }
     // Empty when the method did not fit only where headers do not either.
     if (methods.size === 0) return noRoute
-    return { route: -1, captures: null, allow: [...methods].sort().join(', '), preflight: false }
+    const missed = (this.#missed as Entry | null)?.route ?? -1
+    return { route: -1, captures: null, allow: [...methods].sort().join(', '), missed, preflight: false }
   }
 
   #search(
@@ -275,8 +278,11 @@ class CompiledRouter implements Router {
   }
 
   #collect(into: Set<string>, entries: readonly Entry[]): void {
-    for (const { candidate } of entries) {
+    for (const entry of entries) {
+      const { candidate } = entry
       if (!rulesHold(candidate.rules, this.#headerOf, null)) continue
+      // Places come in their order, but here a better one does not keep those of a lower priority out.
+      if (this.#missed === null || entry.priority > this.#missed.priority) this.#missed = entry
       for (const method of candidate.methods) into.add(method)
       if (candidate.methods.includes('GET')) into.add('HEAD')
     }

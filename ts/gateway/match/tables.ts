@@ -14,6 +14,8 @@ export interface Match {
   readonly captures: readonly string[] | null
   /** Set with route -1: the path exists, with these methods only (405); the value of Allow. */
   readonly allow: string | null
+  /** With `allow`: the first route in the order that has the path; else -1. */
+  readonly missed: number
   /** A CORS preflight for the route: its `cors` answers, nothing goes upstream. */
   readonly preflight: boolean
 }
@@ -26,6 +28,7 @@ export class Entry implements Match {
   readonly route: number
   readonly captures = null
   readonly allow = null
+  readonly missed = -1
   readonly preflight = false
   /** Dense rank of the route's priority: small integers, -1 is below all. */
   readonly priority: number
@@ -39,7 +42,7 @@ export class Entry implements Match {
     this.priority = priority
     this.captured = candidate.pattern.names.length + (candidate.withRest ? 1 : 0)
     this.candidate = candidate
-    this.asPreflight = { route: this.route, captures: null, allow: null, preflight: true }
+    this.asPreflight = { route: this.route, captures: null, allow: null, missed: -1, preflight: true }
   }
 }
 
