@@ -270,6 +270,7 @@ export function createGateway(): Gateway {
             webSockets,
             exchanges: nativeExchanges,
             trusts,
+            metrics: counted,
             answer: respond.answer,
             finish,
           }),

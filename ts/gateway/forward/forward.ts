@@ -86,7 +86,8 @@ export function forwardStage(options: ForwardOptions): Forward {
       exchange.endpoint = index
       exchange.submittedAtMs = nowMs
       upstream.started(index, exchange.attempts, nowMs)
-      if (exchange.handshake !== null) return webSocket(exchange, upstream, index, route, hostOf(upstream, index))
+      if (exchange.handshake !== null)
+        return webSocket(exchange, upstream, index, route, hostOf(upstream, index), again)
       const ticket = exchange.direct
         ? submitDirect(exchange, upstream, index, route)
         : submit(exchange, upstream, index, route)
@@ -99,6 +100,11 @@ export function forwardStage(options: ForwardOptions): Forward {
       const failed = fail(exchange, upstream, -ticket, AttemptFlag.nothingSent | AttemptFlag.nothingReceived, nowMs)
       if (failed !== Verdict.next) return failed
     }
+  }
+
+  function again(exchange: Exchange, reason: number, flags: number): Verdict {
+    const nowMs = performance.now()
+    return fail(exchange, upstreams.list[exchange.upstream]!, reason, flags, nowMs) || attempt(exchange, nowMs)
   }
 
   /** A request that goes as it came costs no crossing; what becomes of it comes as a row. */

@@ -2,7 +2,7 @@
 // is asked through `ws`, and the client is upgraded once the upstream has agreed.
 import { readFileSync } from 'node:fs'
 import type { EndpointPlan, EndpointTlsPlan } from '../../config/plan.ts'
-import { AttemptFlag, ErrorReason, ForwardHow, type NativeExchanges } from '../../shared/native.ts'
+import { ForwardHow, type NativeExchanges } from '../../shared/native.ts'
 import { Phase, Verdict, type Exchange } from '../exchange.ts'
 import type { ForwardRoute } from './routes.ts'
 import type { Upstream } from './upstream.ts'
@@ -12,6 +12,7 @@ export interface WebSocketForwardOptions {
   readonly webSockets: WebSockets
   readonly exchanges: NativeExchanges
   readonly trusts: (exchange: Exchange) => boolean
+  readonly metrics: { upstream(upstream: number, status: number, durationMs: number): void }
   /** Sends `exchange.answer`. */
   readonly answer: (exchange: Exchange) => void
   /** The exchange has become a WebSocket and is over. */
@@ -34,16 +35,19 @@ export type WebSocketForward = (
   index: number,
   route: ForwardRoute,
   host: string | null,
+  /** Accounts for a failed attempt and makes another, where that is safe; `answer`: the exchange has the failure. */
+  again: (exchange: Exchange, reason: number, flags: number) => Verdict,
 ) => Verdict
 
 export function webSocketForward({
   webSockets,
   exchanges,
   trusts,
+  metrics,
   answer,
   finish,
 }: WebSocketForwardOptions): WebSocketForward {
-  return (exchange, upstream, index, { policy, target }, host) => {
+  return (exchange, upstream, index, { policy, target }, host, again) => {
     const handshake = exchange.handshake!
     const path = target === null ? null : target(exchange.path, exchange.captures)
     const how =
@@ -53,6 +57,14 @@ export function webSocketForward({
     const head = exchanges.compose(exchange.slot, policy, path, host, how, exchange.listener.port)
     const endpoint = upstream.plan.endpoints[index]!
     const { tag, submittedAtMs } = exchange
+    const responded = (status: number): void => {
+      const nowMs = performance.now()
+      upstream.responded(index, submittedAtMs, status, nowMs)
+      upstream.finished(index, status)
+      metrics.upstream(exchange.upstream, status, nowMs - submittedAtMs)
+      exchange.upstreamStatus = status
+      exchange.endSocket = null
+    }
     const stillOpen = (): boolean => exchange.tag === tag && exchange.phase === Phase.waiting
     const relay = webSockets.connect(
       targetOf(head, endpoint, upstream.plan.timeouts.connectMs),
@@ -60,34 +72,21 @@ export function webSocketForward({
       {
         accepted: () => {
           if (!stillOpen()) return relay.abandon()
-          upstream.responded(index, submittedAtMs, 101, performance.now())
-          upstream.finished(index, 101)
+          responded(101)
           exchange.status = 101
-          exchange.upstreamStatus = 101
-          exchange.endSocket = null
           relay.upgrade(exchange.response, handshake, exchange.requestId)
           finish(exchange)
         },
         declined: (status, headers, body) => {
           if (!stillOpen()) return
-          exchange.endSocket = null
-          if (status > 0) {
-            upstream.responded(index, submittedAtMs, status, performance.now())
-            upstream.finished(index, status)
-            exchange.answer = { status, headers, body, close: false }
-          } else {
-            const failure = {
-              reason: ErrorReason.refused,
-              flags: AttemptFlag.nothingSent | AttemptFlag.nothingReceived,
-              attempts: exchange.attempts,
-              idempotent: false,
-              bodyStreamed: false,
-              requestComplete: true,
-            }
-            upstream.failed(index, submittedAtMs, failure, performance.now())
-            exchange.refuse('upstream_failed', 'the WebSocket could not be opened')
-          }
+          responded(status)
+          exchange.answer = { status, headers, body, close: false }
           answer(exchange)
+        },
+        failed: (reason, flags) => {
+          if (!stillOpen()) return
+          exchange.endSocket = null
+          if (again(exchange, reason, flags) === Verdict.answer) answer(exchange)
         },
       },
     )

@@ -6,7 +6,9 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, WebSocket as ClientSocket } from 'uWebSockets.js'
 import { WebSocket as UpstreamSocket } from 'ws'
 import type { HeaderPair } from '../../config/plan.ts'
+import { AttemptFlag, ErrorReason } from '../../shared/native.ts'
 import type { Handshake } from '../exchange.ts'
+import { HandshakeWatch } from './web-socket-failure.ts'
 
 /** A message larger than this closes its connection with 1009. */
 const maxMessageBytes = 16 * 1024 * 1024
@@ -28,13 +30,14 @@ export interface UpstreamTarget {
 export interface ConnectHandlers {
   /** The upstream said 101: upgrade the client by calling `relay.upgrade`. */
   accepted(): void
-  /** The upstream answered with another status, or could not be reached (status 0). */
+  /** The upstream answered with another status. */
   declined(status: number, headers: readonly HeaderPair[], body: Uint8Array): void
+  /** There is no answer that could be used: an ErrorReason, bits of AttemptFlag. */
+  failed(reason: number, flags: number): void
 }
 
 /** An upstream's answer other than 101 is passed on up to this length. */
 const maxDeclinedBytes = 64 * 1024
-const nothing = new Uint8Array(0)
 /** Of the connection, or written by the front end. */
 const ownHeaders = new Set(
   'connection keep-alive proxy-connection te trailer transfer-encoding upgrade content-length date'.split(' '),
@@ -65,6 +68,7 @@ export class Relay {
 
   constructor(target: UpstreamTarget, protocols: readonly string[], handlers: ConnectHandlers, relays: Set<Relay>) {
     this.#relays = relays
+    let watch: HandshakeWatch | null = null
     this.upstream = new UpstreamSocket(target.url, [...protocols], {
       headers: target.headers,
       handshakeTimeout: target.connectTimeoutMs,
@@ -72,6 +76,10 @@ export class Relay {
       perMessageDeflate: false,
       autoPong: false,
       followRedirects: false,
+      finishRequest: request => {
+        watch = new HandshakeWatch(request, target.url.startsWith('wss'))
+        request.end()
+      },
       ...target.tls,
     })
     relays.add(this)
@@ -94,11 +102,13 @@ export class Relay {
         handlers.declined(response.statusCode ?? 502, declinedHeaders(response.rawHeaders), Buffer.concat(chunks))
       })
     })
-    this.upstream.on('error', () => {
+    this.upstream.on('error', error => {
       if (settled) return
       settled = true
       this.abandon()
-      handlers.declined(0, [], nothing)
+      // No request was even made of a target that `ws` cannot read.
+      if (watch === null) handlers.failed(ErrorReason.badResponse, AttemptFlag.nothingSent)
+      else handlers.failed(watch.reasonOf(error), watch.flags)
     })
     this.upstream.on('message', (message: Buffer, binary) => this.#toClient(message, binary))
     this.upstream.on('ping', payload => this.client?.ping(payload))
