@@ -64,6 +64,10 @@ export interface Native extends NativeHeads {
   frontEndHeadAlone(slot: number, length: number): boolean
   /** The front end keeps bytes of the slot's response that the kernel has not taken. False where it is not known. */
   frontEndWaits(slot: number): boolean
+  /** The connection of the slot's request, for `frontEndStopReading`; 0 where it is not known. */
+  frontEndConnection(slot: number): number
+  /** Stops, or goes on, reading from a connection. False: there is no such connection. */
+  frontEndStopReading(connection: number, stopped: boolean): boolean
   /** In a request handler: a copy of the head as received; null where it was not seen. */
   frontEndHead(): Buffer | null
   /** In a request handler: the client's address; '' for unix sockets, null where the connection is not watched. */

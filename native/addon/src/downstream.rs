@@ -124,6 +124,20 @@ pub fn front_end_waits(slot: u32) -> bool {
     downstream::waits(slot).unwrap_or(false)
 }
 
+/// See `Native.frontEndConnection`.
+#[napi(catch_unwind)]
+pub fn front_end_connection(slot: u32) -> f64 {
+    // A descriptor is below 2^21 (fs.nr_open allows no more without being told to), so that a double holds both halves.
+    let connection = downstream::connection_of(slot).unwrap_or(0);
+    f64::from((connection >> 32) as u32) * 4_294_967_296.0 + f64::from(connection as u32)
+}
+
+/// See `Native.frontEndStopReading`.
+#[napi(catch_unwind)]
+pub fn front_end_stop_reading(connection: f64, stopped: bool) -> bool {
+    downstream::stop_reading(connection as u64, stopped)
+}
+
 /// See `Native.frontEndHead`.
 #[napi(catch_unwind)]
 pub fn front_end_head() -> Option<Buffer> {

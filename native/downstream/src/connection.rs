@@ -115,6 +115,8 @@ pub struct Connection {
     patience: Patience,
     /// Body bytes that the front end was given.
     received: u64,
+    /// We let the front end read nothing for now: what it read could go no further.
+    pub stopped: bool,
     kind: Kind,
     pending: bool,
     end: End,
@@ -147,6 +149,7 @@ impl Connection {
             writing: false,
             broken: false,
             last: false,
+            stopped: false,
             session,
             patience: Patience::default(),
             received: 0,
@@ -352,6 +355,7 @@ impl Connection {
         let more = self.session.as_ref().is_some_and(|session| session.has_plain());
         self.wanted & READABLE != 0
             && !self.handle.is_null()
+            && !self.stopped
             && if self.stash_len() == 0 { ended || more } else { !self.blocked() && (ended || more || !self.starved) }
     }
 
@@ -366,18 +370,18 @@ impl Connection {
         self.kind = Kind::Refused { swallowed: 0 };
     }
 
-    /// The front end has paused it. It goes on reading all the same while its buffer comes back full: without an end to
-    /// that a fast sender is read into memory, and no other connection gets its turn.
+    /// The front end has paused it, or we have stopped it. The front end goes on reading all the same while its buffer
+    /// comes back full: without an end to that a fast sender is read into memory, and no other connection gets its turn.
     pub fn is_paused(&self) -> bool {
-        !self.handle.is_null() && self.wanted & READABLE == 0 && self.end == End::Open
+        self.end == End::Open && (self.stopped || (!self.handle.is_null() && self.wanted & READABLE == 0))
     }
 
     /// Input must not be watched for: there is no room for it, or its end is known and would be reported for ever.
     pub fn wants_mask(&self) -> bool {
         match self.kind {
-            Kind::Refused { .. } => false,
-            Kind::Raw => self.end != End::Open,
-            Kind::Http => self.end != End::Open || (self.stash_len() >= STASH_LIMIT && self.blocked()),
+            Kind::Refused { .. } => self.stopped,
+            Kind::Raw => self.stopped || self.end != End::Open,
+            Kind::Http => self.stopped || self.end != End::Open || (self.stash_len() >= STASH_LIMIT && self.blocked()),
         }
     }
 

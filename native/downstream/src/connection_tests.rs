@@ -95,6 +95,20 @@ fn a_paused_connection_is_not_ready() {
 }
 
 #[test]
+fn a_stopped_connection_is_not_ready_until_it_goes_on_or_is_over() {
+    let (mut connection, mut kernel) = (connection(), Kernel::of(&[&GET.repeat(2)], EMPTY));
+    receive(&mut connection, &mut kernel);
+    connection.stopped = true;
+    assert!(!connection.ready() && connection.wants_mask() && connection.is_paused());
+    connection.stopped = false;
+    assert!(connection.ready() && !connection.wants_mask() && !connection.is_paused());
+    connection.stopped = true;
+    connection.hang_up();
+    assert!(connection.ready() && !connection.is_paused());
+    assert_eq!(receive(&mut connection, &mut kernel).0, Received::End);
+}
+
+#[test]
 fn a_client_that_sends_ahead_fills_no_more_than_the_stash() {
     let (mut connection, mut kernel) = (connection(), Kernel::of(&[GET, &GET.repeat(10_000)], EMPTY));
     receive(&mut connection, &mut kernel);

@@ -52,8 +52,8 @@ pub use framing::HeadLimits;
 pub use tls::{Identity, PemFile, TlsOptions};
 #[cfg(target_os = "linux")]
 pub use watch::{
-    answers, begin, end, head_alone, run_due, set_limits, stalls, stop, tick, tls, tls_drop, tls_exchange, tls_listen,
-    waits, watch, with_current,
+    answers, begin, connection_of, end, head_alone, run_due, set_limits, stalls, stop, stop_reading, tick, tls,
+    tls_drop, tls_exchange, tls_listen, waits, watch, with_current,
 };
 
 /// The request whose handler the front end is calling.
@@ -128,6 +128,14 @@ mod elsewhere {
     pub fn tls_exchange(_old: u32, _new: u32) {}
     /// Nothing to do.
     pub fn tls_drop(_id: u32) {}
+    /// None.
+    pub fn connection_of(_slot: u32) -> Option<u64> {
+        None
+    }
+    /// Always false.
+    pub fn stop_reading(_connection: u64, _stopped: bool) -> bool {
+        false
+    }
     /// Always empty.
     pub fn answers() -> [(u16, u32); 4] {
         [(400, 0), (408, 0), (431, 0), (505, 0)]
@@ -139,6 +147,6 @@ mod elsewhere {
 }
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{
-    abort, answers, begin, consume, end, head_alone, listening, run_due, send, set_limits, stalls, stop, tick, tls,
-    tls_drop, tls_exchange, tls_listen, waits, watch, with_current,
+    abort, answers, begin, connection_of, consume, end, head_alone, listening, run_due, send, set_limits, stalls, stop,
+    stop_reading, tick, tls, tls_drop, tls_exchange, tls_listen, waits, watch, with_current,
 };

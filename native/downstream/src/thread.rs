@@ -285,6 +285,12 @@ impl Thread {
         self.bound(binding)
     }
 
+    /// The descriptor of [`Thread::bound_to`].
+    pub fn descriptor_of(&mut self, slot: u32) -> Option<c_int> {
+        let binding = *self.slots.get(slot as usize)?;
+        self.bound(binding).map(|_| binding.descriptor)
+    }
+
     /// The slot's response is done. Returns its connection's descriptor where bytes may now flow again.
     pub fn end(&mut self, slot: u32) -> Option<c_int> {
         let binding = std::mem::take(self.slots.get_mut(slot as usize)?);

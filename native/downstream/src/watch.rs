@@ -4,9 +4,9 @@ use crate::answers::Answer;
 use crate::framing::HeadLimits;
 use crate::image::{self, Image};
 use crate::sending::BodyFraming;
-use crate::thread::Receiving;
+use crate::thread::{self, Binding, Receiving};
 use crate::tls::{TlsOptions, server_config};
-use crate::{Current, direct, loop_hooks, socket_hooks, thread, uv};
+use crate::{Current, direct, loop_hooks, socket_hooks, uv};
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -215,6 +215,29 @@ fn queued(descriptor: c_int) -> u64 {
 /// How often a listener of this thread had to rest because no descriptor was free.
 pub fn stalls() -> u32 {
     thread::current().map_or(0, |thread| thread.listeners.stalls)
+}
+
+/// The connection of the request in `slot`, for [`stop_reading`], also after [`end`] of the slot. None: not watched.
+pub fn connection_of(slot: u32) -> Option<u64> {
+    let thread = thread::current()?;
+    let descriptor = thread.descriptor_of(slot)?;
+    let serial = thread.connection(descriptor)?.serial;
+    Some(u64::from(descriptor.cast_unsigned()) << 32 | u64::from(serial))
+}
+
+/// Stops reading from a connection, or goes on with it: back-pressure where the front end has none, as for an upgraded
+/// connection. False: there is no such connection any more.
+pub fn stop_reading(connection: u64, stopped: bool) -> bool {
+    let binding = Binding { descriptor: ((connection >> 32) as u32).cast_signed(), serial: connection as u32 };
+    let Some(thread) = thread::current() else {
+        return false;
+    };
+    let Some(connection) = thread.bound(binding) else {
+        return false;
+    };
+    connection.stopped = stopped;
+    loop_hooks::settle(thread, binding.descriptor);
+    true
 }
 
 /// Answers that were given below JavaScript on this thread, as (status, count).

@@ -2,7 +2,7 @@
 // is asked through `ws`, and the client is upgraded once the upstream has agreed.
 import { readFileSync } from 'node:fs'
 import type { EndpointPlan, EndpointTlsPlan } from '../../config/plan.ts'
-import { ForwardHow, type NativeExchanges } from '../../shared/native.ts'
+import { ForwardHow, native, type NativeExchanges } from '../../shared/native.ts'
 import { Phase, Verdict, type Exchange } from '../exchange.ts'
 import type { ForwardRoute } from './routes.ts'
 import type { Upstream } from './upstream.ts'
@@ -74,7 +74,7 @@ export function webSocketForward({
           if (!stillOpen()) return relay.abandon()
           responded(101)
           exchange.status = 101
-          relay.upgrade(exchange.response, handshake, exchange.requestId)
+          relay.upgrade(exchange.response, handshake, exchange.requestId, native().frontEndConnection(exchange.slot))
           finish(exchange)
         },
         declined: (status, headers, body) => {

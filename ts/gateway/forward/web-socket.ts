@@ -1,18 +1,19 @@
 // WebSockets: the front end ends the client's, `ws` begins the upstream's, and messages are relayed between them.
 // (uWebSockets.js cannot tunnel raw bytes after an upgrade.) The client is upgraded only when the upstream has
 // accepted, with the subprotocol it chose; an upstream that declines has its status passed on by the caller.
-// Pings, pongs and close codes travel end to end. A slow client pauses the upstream's socket; a slow upstream cannot
-// pause the client (the front end has no way to), so what waits for it is bounded and the pair is closed past that.
+// Pings, pongs and close codes travel end to end. A slow client pauses the upstream's socket; a slow upstream has
+// native/downstream stop reading from the client. Where that cannot be, what waits for it is bounded and the pair is
+// closed past that. A client that is not read from for two minutes has answered no ping and is closed by the front end.
 import type { HttpRequest, HttpResponse, TemplatedApp, WebSocket as ClientSocket } from 'uWebSockets.js'
 import { WebSocket as UpstreamSocket } from 'ws'
 import type { HeaderPair } from '../../config/plan.ts'
-import { AttemptFlag, ErrorReason } from '../../shared/native.ts'
+import { AttemptFlag, ErrorReason, native } from '../../shared/native.ts'
 import type { Handshake } from '../exchange.ts'
 import { HandshakeWatch } from './web-socket-failure.ts'
 
 /** A message larger than this closes its connection with 1009. */
 const maxMessageBytes = 16 * 1024 * 1024
-/** Above this the other side's reading is paused, or the connection closed where it cannot be. */
+/** Above this the other side's reading is paused, above the next the connection is closed where it cannot be. */
 const pauseAboveBytes = 256 * 1024
 const closeAboveBytes = 32 * 1024 * 1024
 /** Close codes that may not be sent (RFC 6455 7.4.1): they stand for "no code" and "connection lost". */
@@ -64,6 +65,9 @@ export class Relay {
   /** Messages that came before the client was upgraded. */
   #early: { message: Buffer; binary: boolean }[] = []
   #over = false
+  /** Of the client, as native/downstream knows it; 0: it does not. */
+  #connection = 0
+  #clientStopped = false
   readonly #relays: Set<Relay>
 
   constructor(target: UpstreamTarget, protocols: readonly string[], handlers: ConnectHandlers, relays: Set<Relay>) {
@@ -115,7 +119,9 @@ export class Relay {
     this.upstream.on('close', (code, reason) => this.#upstreamClosed(code, reason))
   }
 
-  upgrade(response: HttpResponse, handshake: Handshake, requestId: string): void {
+  /** `connection`: as `frontEndConnection` says. */
+  upgrade(response: HttpResponse, handshake: Handshake, requestId: string, connection: number): void {
+    this.#connection = connection
     response.cork(() => {
       response.writeStatus('101 Switching Protocols')
       response.writeHeader('x-request-id', requestId)
@@ -140,8 +146,22 @@ export class Relay {
   toUpstream(message: ArrayBuffer, binary: boolean): void {
     if (this.upstream.readyState !== UpstreamSocket.OPEN) return
     // The front end takes the memory back when this returns.
-    this.upstream.send(Buffer.from(message.slice(0)), { binary })
-    if (this.upstream.bufferedAmount > closeAboveBytes) this.client?.end(1013, 'the upstream is too slow')
+    this.upstream.send(Buffer.from(message.slice(0)), { binary }, this.#upstreamTook)
+    const waiting = this.upstream.bufferedAmount
+    if (waiting > pauseAboveBytes && !this.#clientStopped) {
+      this.#clientStopped = native().frontEndStopReading(this.#connection, true)
+    }
+    if (waiting > closeAboveBytes && !this.#clientStopped) this.client?.end(1013, 'the upstream is too slow')
+  }
+
+  readonly #upstreamTook = (): void => {
+    if (this.upstream.bufferedAmount <= pauseAboveBytes) this.#goOn()
+  }
+
+  #goOn(): void {
+    if (!this.#clientStopped) return
+    this.#clientStopped = false
+    native().frontEndStopReading(this.#connection, false)
   }
 
   clientDrained(): void {
@@ -160,6 +180,7 @@ export class Relay {
 
   /** The worker stops: both sides are told to go elsewhere. */
   goAway(): void {
+    this.#goOn()
     this.client?.end(1001, 'the gateway is going away')
   }
 
@@ -180,6 +201,8 @@ export class Relay {
     const { client } = this
     this.client = null
     if (client === null) return
+    // It has to be read from to be seen to close.
+    this.#goOn()
     if (sendable(code)) client.end(code, reason)
     else if (code === 1005) client.end()
     else client.close()
