@@ -1,13 +1,14 @@
-// The grammar of `match.path`: `/exact`, `/a/{name}/b`, `/prefix/*`, `~regular expression`. Called by validation (is it
-// well-formed) and by rules (which names does it capture); the matcher of the gateway compiles the same grammar.
+// The grammar of `match.path` (`/exact`, `/a/{name}/b`, `/prefix/*`, `~regular expression`) and of the targets that routes
+// make of it. Called by validation (is it well-formed), by rules (which names does it capture) and by the matcher of the
+// gateway, which compiles what it gives. Says what was expected, never the text itself: it may hold a secret.
 
 export interface PathPattern {
   /** Names that `rewrite` and `redirect` may use. */
   readonly names: readonly string[]
   /** Ends in `/*`: `{*}` is what it stood for. */
   readonly rest: boolean
-  /** Segments before the first `{name}` or `*`; null for regular expressions. */
-  readonly literals: readonly string[] | null
+  /** As written, null for `{name}`, without the `*`; null for regular expressions. */
+  readonly segments: readonly (string | null)[] | null
 }
 
 const nameForm = /^[A-Za-z_][A-Za-z0-9_-]*$/
@@ -27,29 +28,35 @@ export function literalProblem(path: string): string | null {
   return null
 }
 
-function readSegments(segments: readonly string[]): PathPattern | string {
+function readSegments(texts: readonly string[]): PathPattern | string {
   const names: string[] = []
-  const literals: string[] = []
-  for (const [index, segment] of segments.entries()) {
-    if (segment === '.' || segment === '..') return 'a path without . and .. segments'
-    if (segment === '*' && index === segments.length - 1) return { names, rest: true, literals }
-    if (segment.includes('*')) return '* only as the whole last segment, as in /files/*'
-    if (/[{}]/.test(segment)) {
-      const name = segment.slice(1, -1)
-      if (segment !== `{${name}}` || !nameForm.test(name)) return 'a parameter as a whole segment, as in /users/{id}'
+  const segments: (string | null)[] = []
+  for (const [index, text] of texts.entries()) {
+    if (text === '.' || text === '..') return 'a path without . and .. segments'
+    if (text === '*' && index === texts.length - 1) return { names, rest: true, segments }
+    if (text.includes('*')) return '* only as the whole last segment, as in /files/*'
+    if (/[{}]/.test(text)) {
+      const name = text.slice(1, -1)
+      if (text !== `{${name}}` || !nameForm.test(name)) return 'a parameter as a whole segment, as in /users/{id}'
       if (names.includes(name)) return `each parameter once, not {${name}} twice`
       names.push(name)
-    } else if (names.length === 0) literals.push(segment)
+      segments.push(null)
+    } else segments.push(text)
   }
-  return { names, rest: false, literals }
+  return { names, rest: false, segments }
 }
 
 function readExpression(source: string): PathPattern | string {
   if (source === '') return 'a regular expression behind ~'
   const expression = compileExpression(source)
   if (typeof expression === 'string') return expression
-  return { names: Object.keys(new RegExp(`${source}|`).exec('')?.groups ?? {}), rest: false, literals: null }
+  return { names: groupNames(source), rest: false, segments: null }
 }
+
+/** Of named groups, in the order of their appearance: with an empty branch it matches the empty text, and the engine
+ *  itself lists them. */
+export const groupNames = (source: string): readonly string[] =>
+  Object.keys(new RegExp(`${source}|`).exec('')?.groups ?? {})
 
 /** JavaScript's syntax, no flags. */
 export function compileExpression(source: string): RegExp | string {

@@ -127,10 +127,12 @@ export const strippablePrefix: Rule = (root, problems) => {
     const node = child(route, 'stripPrefix')
     const prefix = textOf(node)?.slice(1).split('/')
     const pattern = patternOf(route)
-    if (!node || !prefix || !pattern?.literals) continue
-    const { literals } = pattern
-    const open = pattern.rest || pattern.names.length > 0
-    const fits = prefix.every((segment, at) => (at < literals.length ? literals[at] === segment : open))
+    if (!node || !prefix || !pattern?.segments) continue
+    const { segments } = pattern
+    const parameter = segments.indexOf(null)
+    const fixed = parameter < 0 ? segments.length : parameter
+    const open = pattern.rest || parameter >= 0
+    const fits = prefix.every((segment, at) => (at < fixed ? segments[at] === segment : open))
     if (!fits) misfit(problems, node, trailOf('routes', index, 'stripPrefix'), 'a prefix of match.path')
   }
 }

@@ -5,6 +5,7 @@
 //   /*          matches every path, and the `*` of `OPTIONS *`
 //   {name}      takes one whole segment that is not empty; a trailing slash makes another path
 //   ~           is searched in the path as it is written: anchor it with ^ and $; named groups are captures
+import { readPathPattern } from '../../config/path-pattern.ts'
 import { compileRegex, type GuardedRegex } from './regex.ts'
 import { normaliseLiteral } from './path.ts'
 
@@ -23,32 +24,14 @@ export interface Pattern {
 
 /** Throws an Error whose message says what is wrong with the text. */
 export function parsePattern(text: string): Pattern {
-  if (text.startsWith('~')) {
-    const regex = compileRegex(text.slice(1))
-    return { kind: 'regex', text, segments: [], names: regex.names, regex }
-  }
-  if (!text.startsWith('/')) throw new Error(`path "${text}" must begin with / or ~`)
   // As in requests, where a run of slashes is matched as one.
-  const merged = text.replace(/\/{2,}/g, '/')
-  const prefix = merged.endsWith('/*')
-  const body = prefix ? merged.slice(0, -2) : merged
-  const segments = body === '' ? [] : body.slice(1).split('/').map(segmentOf)
-  const names = segments.filter(segment => segment.parameter).map(segment => segment.text)
-  const twice = names.find((name, i) => names.indexOf(name) !== i)
-  if (twice !== undefined) throw new Error(`path "${text}" has {${twice}} twice`)
-  const kind = prefix ? 'prefix' : names.length > 0 ? 'param' : 'exact'
-  return { kind, text, segments: segments.map(s => (s.parameter ? null : s.text)), names, regex: null }
-}
-
-function segmentOf(text: string): { readonly parameter: boolean; readonly text: string } {
-  if (/^\{[A-Za-z_][A-Za-z0-9_-]*\}$/.test(text)) return { parameter: true, text: text.slice(1, -1) }
-  if (/[{}]/.test(text)) throw new Error(`"${text}" is not a {name} that fills a whole segment`)
-  if (text.includes('*')) throw new Error(`"${text}": a * stands only at the end of a path, as /*`)
-  if (/[?#]/.test(text)) throw new Error(`"${text}": a path has no query and no fragment`)
-  if (text === '.' || text === '..') throw new Error(`"${text}" never matches: requests' paths have no dot segments`)
-  const literal = normaliseLiteral(text)
-  if (literal === null) throw new Error(`"${text}" has a % without two hexadecimal digits`)
-  return { parameter: false, text: literal }
+  const read = readPathPattern(text.startsWith('/') ? text.replace(/\/{2,}/g, '/') : text)
+  if (typeof read === 'string') throw new Error(`path "${text}": expected ${read}`)
+  const { names, rest } = read
+  if (read.segments === null) return { kind: 'regex', text, segments: [], names, regex: compileRegex(text.slice(1)) }
+  // `readPathPattern` has looked at every %.
+  const segments = read.segments.map(segment => (segment === null ? null : normaliseLiteral(segment)!))
+  return { kind: rest ? 'prefix' : names.length > 0 ? 'param' : 'exact', text, segments, names, regex: null }
 }
 
 /** An exact path, or a prefix without its `/*`, as requests spell it. */

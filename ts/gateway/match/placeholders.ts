@@ -1,5 +1,6 @@
 // `{name}` and `{*}` in the texts that routes make paths of (`rewrite`, `redirect.to`), taken apart at load; and which
 // characters of a request may go into such a text as they are.
+import { readTarget } from '../../config/path-pattern.ts'
 import type { ActionPlan } from '../../config/plan.ts'
 
 /** Literal texts, and between them names; `*` is the rest of a prefix. `literals` is one longer than `names`. */
@@ -8,15 +9,11 @@ export interface Template {
   readonly names: readonly string[]
 }
 
-const placeholder = /\{(\*|[A-Za-z_$][A-Za-z0-9_$-]*)\}/
-
 /** Throws an Error for braces that are no placeholder. */
 export function parseTemplate(text: string): Template {
-  const parts = text.split(placeholder)
-  const literals = parts.filter((_, i) => i % 2 === 0)
-  const brace = literals.find(literal => /[{}]/.test(literal))
-  if (brace !== undefined) throw new Error(`"${text}" has a brace that belongs to no {name} or {*}`)
-  return { literals, names: parts.filter((_, i) => i % 2 === 1) }
+  const names = readTarget(text)
+  if (typeof names === 'string') throw new Error(`"${text}": expected ${names}`)
+  return { literals: text.split(/\{[^}]*\}/), names }
 }
 
 export function usesRest(action: ActionPlan): boolean {

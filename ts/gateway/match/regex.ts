@@ -1,5 +1,6 @@
 // Regular expressions of paths and header rules, compiled once, with a bound on the time that a client can make them
 // take (regex-cost.ts): linear ones take any length, quadratic ones `quadraticLength` characters, others are refused.
+import { compileExpression, groupNames } from '../../config/path-pattern.ts'
 import { regexDegree } from './regex-cost.ts'
 
 /** Two million steps at most, some milliseconds. */
@@ -20,14 +21,9 @@ export interface GuardedRegex {
 
 /** Throws an Error whose message says what is wrong with the expression. */
 export function compileRegex(source: string): GuardedRegex {
-  let expression: RegExp
-  try {
-    expression = new RegExp(source)
-  } catch (error) {
-    throw new Error(`regular expression: ${(error as Error).message}`, { cause: error })
-  }
-  // With an empty branch it matches the empty text, and the engine itself lists the groups.
-  const names = Object.keys(new RegExp(`${source}|`).exec('')?.groups ?? {})
+  const expression = compileExpression(source)
+  if (typeof expression === 'string') throw new Error(`expected ${expression}`)
+  const names = groupNames(source)
   return {
     source,
     names,
