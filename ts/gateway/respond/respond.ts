@@ -6,8 +6,9 @@
 //     handler is set the front end drains its own buffer only when it is corked (uNetworking/uWebSockets
 //     HttpContext.h, on_writable), hence the empty cork, and one cork may not be enough;
 //   - a head leaves at once also where no byte of the body is there yet (event streams, long polls). The front end
-//     completes a head with the first bytes only, so native/downstream does it; under TLS, which it cannot look into,
-//     the head waits for the first byte of the body;
+//     completes a head with the first bytes only, so native/downstream does it;
+//   - it says `Connection: close` at the end of an answer, also where the head has long left: within a chunked body.
+//     So only answers that are written whole are closed by it; the others say so in their head, and the client closes;
 //   - an upstream that dies in the middle closes the connection: a cut body must never look whole.
 import { native, Row, RowKind, rowInts, type NativeExchanges, type UpstreamClient } from '../../shared/native.ts'
 import type { DirectCommands } from '../../shared/native-direct.ts'
@@ -89,18 +90,18 @@ export function createRespond(options: RespondOptions): Respond {
 
   function corked(exchange: Exchange): void {
     if (kind === 0) {
-      writeAnswer(exchange, exchange.answer!.close || exchange.lastOnConnection || closing())
+      writeAnswer(exchange, exchange.answer!.close || isLast(exchange))
       return
     }
     if ((kind & RowKind.head) !== 0) writeHead(exchange)
     const bodyLength = rows[at + Row.bodyLength]!
     if ((kind & RowKind.bodiless) !== 0) {
       const known = (kind & RowKind.length) !== 0
-      if (known) exchange.response.endWithoutBody(lengthAt(at), closing())
+      if (known) exchange.response.endWithoutBody(lengthAt(at), isLast(exchange))
       else exchange.response.endWithoutBody()
     } else if ((kind & (RowKind.head | RowKind.end)) === (RowKind.head | RowKind.end)) {
       exchange.responseBytes = bodyLength
-      exchange.response.end(bodyOf(bodyLength), exchange.lastOnConnection || closing())
+      exchange.response.end(bodyOf(bodyLength), isLast(exchange))
     } else {
       if ((kind & RowKind.head) !== 0) {
         exchange.total = (kind & RowKind.length) !== 0 ? lengthAt(at) : -1
@@ -123,10 +124,21 @@ export function createRespond(options: RespondOptions): Respond {
     const { via, responseEdits } = exchange.running
     const edits = responseEdits[exchange.routeId]!
     const sent = slab.latin1Slice(from, from + rows[at + Row.headLength]!)
-    const block = exchange.requestId + via + exchange.extraHeaders + (edits === null ? sent : edits(sent))
+    const last = isLast(exchange) && !endsWithHead() ? '\r\nconnection: close' : ''
+    const block = exchange.requestId + via + exchange.extraHeaders + (edits === null ? sent : edits(sent)) + last
     // One call carries the whole header block: the front end checks nothing, the upstream client has checked all.
     if ((kind & RowKind.asciiHead) !== 0) exchange.response.writeHeader('x-request-id', block)
     else exchange.response.writeHeader('x-request-id', Buffer.from(block, 'latin1'))
+  }
+
+  /** Whether the row's answer goes out in one call, which can close the connection. */
+  function endsWithHead(): boolean {
+    const { length, bodiless, head, end } = RowKind
+    return (kind & bodiless) !== 0 ? (kind & length) !== 0 : (kind & (head | end)) === (head | end)
+  }
+
+  function isLast(exchange: Exchange): boolean {
+    return exchange.lastOnConnection || closing()
   }
 
   function lengthAt(base: number): number {
@@ -167,7 +179,7 @@ export function createRespond(options: RespondOptions): Respond {
       const from = rows[at + Row.bodyOffset]!
       if (!response.write(slab.subarray(from, from + length)) && !exchange.upstreamDone) pauseUpstream(exchange)
     }
-    if (exchange.upstreamDone) response.end(undefined, exchange.lastOnConnection || closing())
+    if (exchange.upstreamDone) response.end()
   }
 
   function writable(exchange: Exchange, offset: number): boolean {
