@@ -43,6 +43,7 @@ import { statusLines } from './respond/status-lines.ts'
 
 const slabBytes = 1024 * 1024
 const maxRows = 1024
+const drainLookMs = 20
 
 const log = createLog(`worker ${process.env['POLYGATE_WORKER'] ?? process.pid}`)
 
@@ -75,6 +76,7 @@ export function createGateway(): Gateway {
   let upstreams: Upstreams | null = null
   let draining = false
   let drained: (() => void) | null = null
+  let drainLook: NodeJS.Timeout | undefined
 
   const events = frontEnd.hooked ? nativeExchanges.direct(client, onEvents, statusLines.join('\n')) : null
   const commands = new DirectCommands(events?.commands ?? new Int32Array(1), () => nativeExchanges.run())
@@ -152,12 +154,10 @@ export function createGateway(): Gateway {
       const kind = rows[at + EventRow.kind]!
       if (kind === EventKind.request) {
         beginDirect(slot, at, nowMs)
-      } else if (kind === EventKind.gone) {
+      } else {
         const exchange = exchanges.bySlot(slot)
         if (exchange !== null) aborted(exchange)
         commands.end(slot)
-      } else {
-        endDrain()
       }
     }
   }
@@ -228,11 +228,14 @@ export function createGateway(): Gateway {
     endDrain()
   }
 
+  /** An exchange ends when the front end has its last byte; a client that reads slowly gets that byte later. */
   function endDrain(): void {
     if (drained === null || exchanges.active > 0) return
     // What is written down for the last one must not come after the end.
     nativeExchanges.run()
-    if (nativeExchanges.unsent() === 0) drained()
+    clearTimeout(drainLook)
+    if (addon.frontEndWriting() === 0) drained()
+    else drainLook = setTimeout(endDrain, drainLookMs)
   }
 
   function prepare(plan: Plan): Prepared {

@@ -20,8 +20,6 @@ export const EventKind = {
   request: 0,
   /** The client went away. */
   gone: 1,
-  /** The last byte of a response has left that was complete before, or its client has. */
-  left: 2,
 } as const
 
 export const RespondFlag = {

@@ -72,6 +72,8 @@ export interface Native extends NativeHeads {
   frontEndHead(): Buffer | null
   /** In a request handler: the client's address; '' for unix sockets, null where the connection is not watched. */
   frontEndAddress(): string | null
+  /** Connections whose answers have not wholly left for the kernel, though their exchanges may have ended. */
+  frontEndWriting(): number
   /** How often a listener had to rest because no descriptor was free for a connection. */
   frontEndStalls(): number
   /** Answers given below JavaScript: status and count. */
@@ -207,8 +209,6 @@ export interface NativeExchanges {
   answer(slot: number, status: number, flags: number, block: string, body: Uint8Array | number): void
   /** Does what DirectCommands have written down; by itself that happens when `onEvents` or `onBatch` returns. */
   run(): void
-  /** Slots whose responses are complete but have not left for their clients. */
-  unsent(): number
   /** The front end has just begun to listen for this listener, numbered from 1. False: it is not watched. */
   listening(listener: number, port: number): boolean
 }

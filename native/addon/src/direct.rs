@@ -36,9 +36,8 @@ const MAX_EVENTS: usize = 512;
 const SLAB_BYTES: usize = 2 * 1024 * 1024;
 const REQUEST: i32 = 0;
 const GONE: i32 = 1;
-const LEFT: i32 = 2;
 /// Not told.
-const DRAINED: i32 = 3;
+const DRAINED: i32 = 2;
 
 /// Bits of `flags`; `RespondFlag` in `ts/shared/native.ts`.
 const LAST: i32 = 1;
@@ -355,16 +354,13 @@ fn describe(exchanges: &mut Exchanges, told: &mut usize) -> Option<(usize, sys::
                     None => {}
                 }
             }
-            DRAINED if !done => client.resume(ticket),
-            _ => {
-                let what = if done { LEFT } else { GONE };
+            _ if done => exchanges.end(slot),
+            GONE => {
                 // SAFETY: as above.
-                unsafe { direct.rows.add(count * EVENT_INTS).cast::<[i32; 2]>().write([slot as i32, what]) };
+                unsafe { direct.rows.add(count * EVENT_INTS).cast::<[i32; 2]>().write([slot as i32, GONE]) };
                 count += 1;
-                if done {
-                    exchanges.end(slot);
-                }
             }
+            _ => client.resume(ticket),
         }
         *told += 1;
     }
@@ -569,16 +565,6 @@ pub unsafe extern "C" fn run(env: sys::napi_env, info: sys::napi_callback_info) 
     Arguments::<0>::answer(env, info, |_| {
         run_commands();
         Ok(ptr::null_mut())
-    })
-}
-
-/// `unsent()`: how many slots still have bytes for their clients, all else being done.
-pub unsafe extern "C" fn unsent(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    Arguments::<0>::answer(env, info, |call| {
-        // SAFETY: as in `this`.
-        let exchanges = unsafe { this(call.data) };
-        let slots = exchanges.direct.as_ref().map_or(&[][..], |direct| &direct.slots);
-        call.integer(slots.iter().filter(|slot| slot.taken && slot.done).count() as i32)
     })
 }
 

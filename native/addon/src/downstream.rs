@@ -150,6 +150,12 @@ pub fn front_end_address() -> Option<String> {
     downstream::with_current(|current| current.address.to_owned())
 }
 
+/// See `Native.frontEndWriting`.
+#[napi(catch_unwind)]
+pub fn front_end_writing() -> u32 {
+    downstream::writing()
+}
+
 /// See `Native.frontEndStalls`.
 #[napi(catch_unwind)]
 pub fn front_end_stalls() -> u32 {

@@ -68,7 +68,6 @@ pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
         method(c"relay", direct::relay, data),
         method(c"answer", direct::answer, data),
         method(c"run", direct::run, data),
-        method(c"unsent", direct::unsent, data),
         method(c"listening", direct::listening, data),
         method(c"requestId", request_id, data),
     ];

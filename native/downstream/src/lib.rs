@@ -53,7 +53,7 @@ pub use tls::{Identity, PemFile, TlsOptions};
 #[cfg(target_os = "linux")]
 pub use watch::{
     answers, begin, connection_of, end, head_alone, run_due, set_limits, stalls, stop, stop_reading, tick, tls,
-    tls_drop, tls_exchange, tls_listen, waits, watch, with_current,
+    tls_drop, tls_exchange, tls_listen, waits, watch, with_current, writing,
 };
 
 /// The request whose handler the front end is calling.
@@ -141,6 +141,10 @@ mod elsewhere {
         [(400, 0), (408, 0), (431, 0), (505, 0)]
     }
     /// Always 0.
+    pub fn writing() -> u32 {
+        0
+    }
+    /// Always 0.
     pub fn stalls() -> u32 {
         0
     }
@@ -148,5 +152,5 @@ mod elsewhere {
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{
     abort, answers, begin, connection_of, consume, end, head_alone, listening, run_due, send, set_limits, stalls, stop,
-    stop_reading, tick, tls, tls_drop, tls_exchange, tls_listen, waits, watch, with_current,
+    stop_reading, tick, tls, tls_drop, tls_exchange, tls_listen, waits, watch, with_current, writing,
 };

@@ -1,7 +1,7 @@
 //! What one thread (one libuv loop) knows of its connections: the table by descriptor, slots, and who is due.
 
 use crate::answers::Answer;
-use crate::connection::{Connection, NO_SLOT};
+use crate::connection::{Connection, NO_SLOT, WRITABLE};
 use crate::consumer::Consumer;
 use crate::direct;
 use crate::framing::HeadLimits;
@@ -264,6 +264,12 @@ impl Thread {
         if self.touched == descriptor {
             self.touched = -1;
         }
+    }
+
+    /// Connections with bytes that the front end has, or we, and the kernel does not.
+    pub fn writing(&self) -> usize {
+        let open = self.connections.iter().flatten().filter(|connection| connection.serial != 0);
+        open.filter(|connection| connection.wanted & WRITABLE != 0 || !connection.outbox.is_empty()).count()
     }
 
     /// Binds the current connection to a slot. None outside a handler, and on connections of another origin.

@@ -212,6 +212,11 @@ fn queued(descriptor: c_int) -> u64 {
     bytes as u64
 }
 
+/// Connections of this thread whose answers have not wholly left for the kernel.
+pub fn writing() -> u32 {
+    thread::current().map_or(0, |thread| u32::try_from(thread.writing()).unwrap_or(u32::MAX))
+}
+
 /// How often a listener of this thread had to rest because no descriptor was free.
 pub fn stalls() -> u32 {
     thread::current().map_or(0, |thread| thread.listeners.stalls)
