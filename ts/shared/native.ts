@@ -39,8 +39,12 @@ export interface Native extends NativeHeads {
    * `frontEndTlsDrop`. Throws an Error that names the file.
    */
   frontEndTls(certificates: readonly FrontEndCertificate[], clientCa: PemFile | null, onlyTls13: boolean): number
-  /** The listener that is opened next on this thread has it; null: forgets that, if none was opened. */
-  frontEndTlsListen(id: number | null): void
+  /**
+   * The listener that is opened next on this thread has that TLS (null: none), and accepts nobody until `frontEndAccept`
+   * if it is `held`: clients wait in the kernel. To be called before each listener, or the last call's wish counts.
+   */
+  frontEndNextListener(tls: number | null, held: boolean): void
+  frontEndAccept(): void
   /** What listeners with `old` accept from now on has `id`. Open connections are not touched. */
   frontEndTlsExchange(old: number, id: number): void
   frontEndTlsDrop(id: number): void

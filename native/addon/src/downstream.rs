@@ -74,10 +74,16 @@ pub fn front_end_tls(
     downstream::tls(&options).map_err(Error::from_reason)
 }
 
-/// See `Native.frontEndTlsListen`.
+/// See `Native.frontEndNextListener`.
 #[napi(catch_unwind)]
-pub fn front_end_tls_listen(id: Option<u32>) {
-    downstream::tls_listen(id);
+pub fn front_end_next_listener(tls: Option<u32>, held: bool) {
+    downstream::next_listener(tls, held);
+}
+
+/// See `Native.frontEndAccept`.
+#[napi(catch_unwind)]
+pub fn front_end_accept() {
+    downstream::accept();
 }
 
 /// See `Native.frontEndTlsExchange`.

@@ -52,8 +52,8 @@ pub use framing::HeadLimits;
 pub use tls::{Identity, PemFile, TlsOptions};
 #[cfg(target_os = "linux")]
 pub use watch::{
-    answers, begin, connection_of, end, head_alone, run_due, set_limits, stalls, stop, stop_reading, tick, tls,
-    tls_drop, tls_exchange, tls_listen, waits, watch, with_current, writing,
+    accept, answers, begin, connection_of, end, head_alone, next_listener, run_due, set_limits, stalls, stop,
+    stop_reading, tick, tls, tls_drop, tls_exchange, waits, watch, with_current, writing,
 };
 
 /// The request whose handler the front end is calling.
@@ -123,7 +123,9 @@ mod elsewhere {
         Err("the front end is not watched on this platform".to_owned())
     }
     /// Nothing to do.
-    pub fn tls_listen(_id: Option<u32>) {}
+    pub fn next_listener(_tls: Option<u32>, _held: bool) {}
+    /// Nothing to do.
+    pub fn accept() {}
     /// Nothing to do.
     pub fn tls_exchange(_old: u32, _new: u32) {}
     /// Nothing to do.
@@ -151,6 +153,6 @@ mod elsewhere {
 }
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{
-    abort, answers, begin, connection_of, consume, end, head_alone, listening, run_due, send, set_limits, stalls, stop,
-    stop_reading, tick, tls, tls_drop, tls_exchange, tls_listen, waits, watch, with_current, writing,
+    abort, accept, answers, begin, connection_of, consume, end, head_alone, listening, next_listener, run_due, send,
+    set_limits, stalls, stop, stop_reading, tick, tls, tls_drop, tls_exchange, waits, watch, with_current, writing,
 };

@@ -37,6 +37,10 @@ pub unsafe extern "C" fn uv_poll_start(handle: *mut c_void, events: c_int, callb
         // SAFETY: the front end's own arguments, passed on.
         return unsafe { (uv.poll_start)(handle, events, callback) };
     };
+    if let Some(listener) = thread.listeners.iter_mut().find(|one| one.descriptor == descriptor && one.held) {
+        listener.start = Some((handle, events, callback));
+        return 0;
+    }
     let known = POLL.load(Ordering::Relaxed);
     if known.is_null() {
         POLL.store(callback as *mut c_void, Ordering::Relaxed);
@@ -51,7 +55,7 @@ pub unsafe extern "C" fn uv_poll_start(handle: *mut c_void, events: c_int, callb
         }
         connection => {
             if connection.is_none() {
-                thread.listeners.polled(handle, descriptor, events, callback);
+                thread.resting.polled(handle, descriptor, events, callback);
             }
             // SAFETY: a listener, or a handle of another kind: the front end's own arguments, passed on.
             unsafe { (uv.poll_start)(handle, events, callback) }
@@ -78,7 +82,7 @@ pub unsafe extern "C" fn uv_poll_stop(handle: *mut c_void) -> c_int {
         if let Some(connection) = thread.connection(descriptor).filter(|connection| connection.handle == handle) {
             connection.wanted = 0;
         }
-        thread.listeners.forget(handle);
+        thread.resting.forget(handle);
     }
     // SAFETY: the front end's own argument, passed on.
     unsafe { (uv.poll_stop)(handle) }
@@ -93,10 +97,25 @@ pub unsafe extern "C" fn uv_close(handle: *mut c_void, callback: *mut c_void) {
             connection.handle = null_mut();
             connection.wanted = 0;
         }
-        thread.listeners.forget(handle);
+        thread.resting.forget(handle);
+        for listener in &mut thread.listeners {
+            listener.start.take_if(|(polled, ..)| *polled == handle);
+        }
     }
     // SAFETY: the front end's own arguments, passed on.
     unsafe { (uv.close)(handle, callback) };
+}
+
+/// Listeners that were held accept from now on.
+pub fn accept(thread: &mut Thread) {
+    for listener in &mut thread.listeners {
+        listener.held = false;
+        if let Some((handle, events, callback)) = listener.start.take() {
+            thread.resting.polled(handle, listener.descriptor, events, callback);
+            // SAFETY: what the front end had asked for; `uv_close` of the handle would have taken it away.
+            unsafe { (uv::functions().poll_start)(handle, events, callback) };
+        }
+    }
 }
 
 pub unsafe extern "C" fn uv_prepare_start(handle: *mut c_void, callback: PrepareCallback) -> c_int {
@@ -225,10 +244,10 @@ unsafe fn dispatch(handle: *mut c_void, status: c_int, events: c_int) {
 /// Listeners that rested are polled again: see `listeners`. The loop turns often enough for that, since the front end
 /// and the worker have timers of their own.
 fn poll_rested() {
-    let Some(thread) = thread::current().filter(|thread| thread.listeners.any_resting()) else {
+    let Some(thread) = thread::current().filter(|thread| thread.resting.any_resting()) else {
         return;
     };
-    for listener in thread.listeners.rested(Instant::now()) {
+    for listener in thread.resting.rested(Instant::now()) {
         // SAFETY: the front end has asked for this poll, and neither stopped nor closed the handle since: `forget`.
         unsafe { (uv::functions().poll_start)(listener.handle, listener.events, listener.callback) };
     }

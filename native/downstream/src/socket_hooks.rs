@@ -116,7 +116,7 @@ fn rest_at_limit(listener: c_int) {
     let failure = errno();
     if matches!(failure, libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
         && let Some(thread) = thread::current()
-        && let Some(handle) = thread.listeners.stall(listener, Instant::now())
+        && let Some(handle) = thread.resting.stall(listener, Instant::now())
     {
         // SAFETY: the front end polls the handle, so it is initialised and not closed; libuv allows this within its
         // callback.

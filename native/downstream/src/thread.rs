@@ -8,9 +8,10 @@ use crate::framing::HeadLimits;
 use crate::listeners::Listeners;
 use crate::remote::Remote;
 use crate::tls::Session;
+use crate::uv::PollCallback;
 use rustls::ServerConfig;
 use std::cell::Cell;
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 use std::ptr::null_mut;
 use std::sync::Arc;
 
@@ -28,6 +29,26 @@ const MAX_SLOTS: u32 = 1 << 20;
 pub struct Binding {
     pub descriptor: c_int,
     pub serial: u32,
+}
+
+/// A listener that is to be opened.
+#[derive(Clone, Copy, Default)]
+pub struct NextListener {
+    /// Id of its TLS.
+    pub tls: Option<u32>,
+    /// It accepts nobody until `Thread::accept`: clients wait in the kernel.
+    pub held: bool,
+}
+
+/// A listening socket of the front end.
+pub struct Listener {
+    pub descriptor: c_int,
+    pub tls: Option<u32>,
+    pub held: bool,
+    /// Where its requests may go past the front end; else 0.
+    pub number: u32,
+    /// The front end's `uv_poll_start` that was put off.
+    pub start: Option<(*mut c_void, c_int, PollCallback)>,
 }
 
 /// What `Connection::receive` needs beside the connection.
@@ -52,13 +73,10 @@ pub struct Thread {
     /// The head of the current request, as received.
     pub head: Vec<u8>,
     pub limits: HeadLimits,
-    pub listeners: Listeners,
+    /// Those that wait for a free descriptor.
+    pub resting: Listeners,
     /// Answers given below JavaScript, by `Answer::index`.
     pub answers: [u32; Answer::ALL.len()],
-    /// TLS of the listeners that have it, by descriptor.
-    encrypted: Vec<(c_int, u32)>,
-    /// Numbers of those whose requests may go past the front end, by descriptor.
-    numbers: Vec<(c_int, u32)>,
     /// The socket that listens since the last `listen`.
     listened: c_int,
     /// Takes the requests that go past the front end.
@@ -66,10 +84,11 @@ pub struct Thread {
     /// The consumer has something to tell.
     untold: bool,
     buffer: Vec<u8>,
+    pub listeners: Vec<Listener>,
     /// By id; None where it was given back.
     pub tls: Vec<Option<Arc<ServerConfig>>>,
-    /// TLS of the listener that the front end opens next.
-    pub next_listener: Option<u32>,
+    /// What the listener that the front end opens next is to be.
+    pub next_listener: NextListener,
     scratch: Vec<u8>,
     /// Milliseconds of ticks, without this thread's own stalls.
     clock_ms: u64,
@@ -96,16 +115,15 @@ impl Thread {
             head_of: -1,
             head: Vec::new(),
             limits,
-            listeners: Listeners::default(),
+            resting: Listeners::default(),
             answers: [0; Answer::ALL.len()],
-            encrypted: Vec::new(),
-            numbers: Vec::new(),
+            listeners: Vec::new(),
             listened: -1,
             consumer: None,
             untold: false,
             buffer: vec![0; READ_BYTES],
             tls: Vec::new(),
-            next_listener: None,
+            next_listener: NextListener::default(),
             scratch: Vec::new(),
             clock_ms: 0,
             ticked_ms: 0,
@@ -138,19 +156,20 @@ impl Thread {
 
     /// The front end listens on this descriptor.
     pub fn listens(&mut self, descriptor: c_int) {
-        if let Some(tls) = self.next_listener.take() {
-            self.encrypted.push((descriptor, tls));
-        }
+        let NextListener { tls, held } = std::mem::take(&mut self.next_listener);
+        self.listeners.push(Listener { descriptor, tls, held, number: 0, start: None });
         self.listened = descriptor;
     }
 
     /// The socket that the front end has begun to listen on last has this number. False: there is none.
     pub fn name_listener(&mut self, number: u32) -> bool {
         let descriptor = std::mem::replace(&mut self.listened, -1);
-        if descriptor >= 0 {
-            self.numbers.push((descriptor, number));
+        let listener = self.listeners.iter_mut().find(|listener| listener.descriptor == descriptor);
+        let known = listener.is_some();
+        if let Some(listener) = listener {
+            listener.number = number;
         }
-        descriptor >= 0
+        known
     }
 
     /// Connection, consumer, a buffer and space for ciphertext for `work`. It says None for "the front end is to be called", else
@@ -209,20 +228,20 @@ impl Thread {
 
     /// Connections that are accepted from now on have `new`.
     pub fn exchange_tls(&mut self, old: u32, new: u32) {
-        for (_, tls) in &mut self.encrypted {
-            if *tls == old {
-                *tls = new;
+        for listener in &mut self.listeners {
+            if listener.tls == Some(old) {
+                listener.tls = Some(new);
             }
         }
     }
 
     /// Of a connection that this listener has accepted. An error is a fault of ours: the connection must not go on.
     fn session(&mut self, listener: c_int) -> Result<Option<Box<Session>>, rustls::Error> {
-        let Some((_, tls)) = self.encrypted.iter().find(|(descriptor, _)| *descriptor == listener) else {
+        let Some(tls) = self.listeners.iter().find(|one| one.descriptor == listener).and_then(|one| one.tls) else {
             return Ok(None);
         };
         let unknown = || rustls::Error::General("the listener's TLS was given back".to_owned());
-        let config = self.tls.get(*tls as usize).and_then(Option::as_ref).ok_or_else(unknown)?;
+        let config = self.tls.get(tls as usize).and_then(Option::as_ref).ok_or_else(unknown)?;
         if self.scratch.is_empty() {
             self.scratch = vec![0; SCRATCH];
         }
@@ -239,8 +258,7 @@ impl Thread {
         }
         self.serial = self.serial.wrapping_add(1).max(1);
         let mut connection = Connection::new(self.serial, remote, session);
-        let number = self.numbers.iter().find(|(descriptor, _)| *descriptor == listener);
-        connection.listener = number.map_or(0, |(_, number)| *number);
+        connection.listener = self.listeners.iter().find(|one| one.descriptor == listener).map_or(0, |one| one.number);
         match &mut self.connections[index] {
             Some(closed) => **closed = connection,
             empty => *empty = Some(Box::new(connection)),
@@ -254,10 +272,9 @@ impl Thread {
             let told = direct::closed(connection, consumer);
             *connection = Connection::new(0, Remote::NONE, None);
             self.untold |= told;
-            self.listeners.freed();
+            self.resting.freed();
         }
-        self.encrypted.retain(|(listener, _)| *listener != descriptor);
-        self.numbers.retain(|(listener, _)| *listener != descriptor);
+        self.listeners.retain(|listener| listener.descriptor != descriptor);
         if self.head_of == descriptor {
             self.head_of = -1;
         }

@@ -4,7 +4,7 @@ use crate::answers::Answer;
 use crate::framing::HeadLimits;
 use crate::image::{self, Image};
 use crate::sending::BodyFraming;
-use crate::thread::{self, Binding, Receiving};
+use crate::thread::{self, Binding, NextListener, Receiving};
 use crate::tls::{TlsOptions, server_config};
 use crate::{Current, direct, loop_hooks, socket_hooks, uv};
 use std::ffi::{CStr, CString, c_int, c_void};
@@ -154,7 +154,7 @@ pub fn waits(slot: u32) -> Option<bool> {
     Some(thread::current()?.bound_to(slot)?.sending.short)
 }
 
-/// Reads the files and returns an id for them, to be given to [`tls_listen`] or [`tls_exchange`], and in the end to
+/// Reads the files and returns an id for them, to be given to [`next_listener`] or [`tls_exchange`], and in the end to
 /// [`tls_drop`]. Errors are for the operator. Without a watched front end there is no id.
 pub fn tls(options: &TlsOptions) -> Result<u32, String> {
     let config = server_config(options)?;
@@ -168,10 +168,17 @@ pub fn tls(options: &TlsOptions) -> Result<u32, String> {
     Ok(id as u32)
 }
 
-/// The listener that the front end opens next on this thread has it; None: that one has no TLS after all.
-pub fn tls_listen(id: Option<u32>) {
+/// The listener that the front end opens next on this thread has this TLS, and accepts nobody until [`accept`] if `held`.
+pub fn next_listener(tls: Option<u32>, held: bool) {
     if let Some(thread) = thread::current() {
-        thread.next_listener = id;
+        thread.next_listener = NextListener { tls, held };
+    }
+}
+
+/// Listeners of this thread that were held accept from now on; clients that came meanwhile have waited.
+pub fn accept() {
+    if let Some(thread) = thread::current() {
+        loop_hooks::accept(thread);
     }
 }
 
@@ -219,7 +226,7 @@ pub fn writing() -> u32 {
 
 /// How often a listener of this thread had to rest because no descriptor was free.
 pub fn stalls() -> u32 {
-    thread::current().map_or(0, |thread| thread.listeners.stalls)
+    thread::current().map_or(0, |thread| thread.resting.stalls)
 }
 
 /// The connection of the request in `slot`, for [`stop_reading`], also after [`end`] of the slot. None: not watched.

@@ -27,6 +27,8 @@ export interface Seen {
 export interface AppOptions {
   readonly tls?: { readonly certificate: string; readonly key: string }
   readonly host?: string
+  /** Nobody is accepted before `frontEndAccept`. */
+  readonly held?: boolean
   readonly unix?: string
   readonly webSocket?: WebSocketBehavior<unknown>
   /** Called once the request's body is complete. */
@@ -98,13 +100,13 @@ export function startApp(scope: Scope, options: AppOptions = {}): App {
   const waiting = new Set<() => void>()
   const changed = (): void => waiting.forEach(check => check())
   const app = uws.App()
+  let tls: number | null = null
   if (options.tls) {
     const pem = (name: string) => ({ name, text: readFileSync(name, 'utf8') })
     const { certificate, key } = options.tls
-    hooks.frontEndTlsListen(
-      hooks.frontEndTls([{ hosts: [], certificate: pem(certificate), key: pem(key) }], null, false),
-    )
+    tls = hooks.frontEndTls([{ hosts: [], certificate: pem(certificate), key: pem(key) }], null, false)
   }
+  hooks.frontEndNextListener(tls, options.held ?? false)
   if (options.webSocket) app.ws('/socket', options.webSocket)
   app.any('/*', handler(options, seen, changed))
   let listening: us_listen_socket | undefined

@@ -353,6 +353,28 @@ describe('seen', options, () => {
   })
 })
 
+test('a held listener lets clients wait, and serves them when it accepts', options, async t => {
+  const app = startApp(t, { held: true })
+  const open = startApp(t)
+  const clients = await Promise.all([1, 2, 3].map(() => RawClient.connect(t, app.port)))
+  await Promise.all(clients.map((client, i) => client.send(get(`/${i}`))))
+  // The loop has its turns: another listener's clients are served meanwhile.
+  for (let i = 0; i < 20; i++) {
+    const other = await RawClient.connect(t, open.port)
+    await other.send(get('/other'))
+    await other.finals(1)
+  }
+  assert.equal(app.seen.length, 0)
+  native().frontEndAccept()
+  await Promise.all(clients.map(client => client.finals(1)))
+  clients.forEach((client, i) => assert.deepEqual(bodies(client), [`/${i}`]))
+  // One that is closed without ever having accepted takes nothing with it.
+  const ends: (() => unknown)[] = []
+  startApp({ after: end => void ends.push(end) }, { held: true })
+  for (const end of ends) end()
+  native().frontEndAccept()
+})
+
 test('over TLS all is the same: heads, order, address, answers', options, async t => {
   const authority = makeAuthority(t)
   const app = startApp(t, { tls: authority.issue('localhost', { names: ['localhost'] }) })

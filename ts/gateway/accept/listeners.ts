@@ -102,6 +102,7 @@ export class Listeners {
         for (const open of this.#open) if (!kept.includes(open)) this.#close(open)
         this.#open = [...kept, ...opened]
         this.#useTimeouts(timeouts)
+        if (this.#options.frontEnd.hooked) native().frontEndAccept()
       },
       abort,
     }
@@ -153,11 +154,11 @@ export class Listeners {
     const took = (socket: us_listen_socket | false): void => {
       if (socket !== false) open.socket = socket
     }
-    if (tls !== null) native().frontEndTlsListen(tls)
+    // Held until the plan is in force: before, there is nothing to answer with.
+    if (hooked) native().frontEndNextListener(tls, true)
     if (plan.unix === null) app.listen(plan.address, plan.port, took)
     else app.listen_unix(took, plan.unix)
     if (open.socket === null) {
-      if (tls !== null) native().frontEndTlsListen(null)
       this.#close(open)
       throw new Error(`cannot listen on ${plan.unix ?? `${plan.address}:${plan.port}`}`)
     }
