@@ -4,12 +4,14 @@ use std::ffi::{CStr, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
-use napi::bindgen_prelude::{Error, Result, Status};
+use napi::bindgen_prelude::{Error, FromNapiValue, Result, Status};
 use napi::sys;
 
-/// The arguments of one call from JS, on the environment's thread; `data` is the function's own.
+/// The arguments of one call from JS, on the environment's thread; `data` is the function's own. What was not given is
+/// `undefined`.
 pub struct Arguments<const N: usize> {
     pub env: sys::napi_env,
+    pub this: sys::napi_value,
     pub values: [sys::napi_value; N],
     pub data: *mut c_void,
 }
@@ -51,7 +53,8 @@ impl<const N: usize> Arguments<N> {
         info: sys::napi_callback_info,
         work: impl FnOnce(&Self) -> Result<sys::napi_value>,
     ) -> sys::napi_value {
-        let outcome = catch_unwind(AssertUnwindSafe(|| work(&Self::read(env, info)?)));
+        // SAFETY: the caller hands on what N-API gave it.
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(&unsafe { Self::read(env, info) }?)));
         let error = match outcome {
             Ok(Ok(value)) => return value,
             Ok(Err(error)) => error,
@@ -70,17 +73,34 @@ impl<const N: usize> Arguments<N> {
         ptr::null_mut()
     }
 
-    fn read(env: sys::napi_env, info: sys::napi_callback_info) -> Result<Self> {
+    /// # Safety
+    /// `env` and `info` are those of the running call.
+    pub unsafe fn read(env: sys::napi_env, info: sys::napi_callback_info) -> Result<Self> {
         let mut values = [ptr::null_mut(); N];
         let mut count = N;
-        let mut data = ptr::null_mut();
-        // SAFETY: `env` and `info` are those of the running call. N-API fills up to `count` values, `undefined` for those
-        // that were not given.
+        let (mut this, mut data) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: as promised. N-API fills up to `count` values, `undefined` for those that were not given.
         let status = unsafe {
-            sys::napi_get_cb_info(env, info, &raw mut count, values.as_mut_ptr(), ptr::null_mut(), &raw mut data)
+            sys::napi_get_cb_info(env, info, &raw mut count, values.as_mut_ptr(), &raw mut this, &raw mut data)
         };
         checked(status, "no arguments")?;
-        Ok(Self { env, values, data })
+        Ok(Self { env, this, values, data })
+    }
+
+    /// A whole number of 32 bits without sign.
+    #[inline]
+    pub fn number_at(&self, index: usize) -> Result<usize> {
+        let mut number = 0;
+        // SAFETY: as in `read`; the value belongs to this call.
+        let status = unsafe { sys::napi_get_value_uint32(self.env, self.values[index], &raw mut number) };
+        checked(status, "a number was expected")?;
+        Ok(number as usize)
+    }
+
+    /// Converted by napi-derive.
+    pub fn object_at<T: FromNapiValue>(&self, index: usize) -> Result<T> {
+        // SAFETY: as in `number_at`.
+        unsafe { T::from_napi_value(self.env, self.values[index]) }
     }
 
     #[inline]
@@ -92,30 +112,58 @@ impl<const N: usize> Arguments<N> {
         Ok(number)
     }
 
-    /// Appends a string's characters as bytes, or a view's bytes. False: it is neither.
+    /// Appends a string, a byte a character (what lies above U+00FF loses its upper half), or the bytes of a buffer. False:
+    /// it is neither.
     #[inline]
     pub fn append_latin1(&self, index: usize, out: &mut Vec<u8>) -> bool {
         let value = self.values[index];
-        let mut length = 0;
-        // SAFETY: as above; `out` has room for what N-API says it writes, and the NUL behind it.
-        unsafe {
-            if sys::napi_get_value_string_latin1(self.env, value, ptr::null_mut(), 0, &raw mut length)
-                == sys::Status::napi_ok
-            {
-                out.reserve(length + 1);
+        // Most texts fit: then there is no need to ask for the length first.
+        let mut room = 2048;
+        loop {
+            out.reserve(room);
+            let mut written = 0;
+            // SAFETY: as above; `room` bytes behind the vector's length are reserved, N-API writes at most that many, the
+            // final NUL included, and reports how many without it.
+            let status = unsafe {
                 let end = out.as_mut_ptr().add(out.len()).cast();
-                sys::napi_get_value_string_latin1(self.env, value, end, length + 1, &raw mut length);
-                out.set_len(out.len() + length);
+                sys::napi_get_value_string_latin1(self.env, value, end, room, &raw mut written)
+            };
+            if status != sys::Status::napi_ok {
+                return self.bytes(index).is_ok_and(|bytes| {
+                    out.extend_from_slice(bytes);
+                    true
+                });
+            }
+            if written < room - 1 {
+                // SAFETY: `written` bytes behind the length were just initialised.
+                unsafe { out.set_len(out.len() + written) };
                 return true;
             }
+            let mut length = 0;
+            // SAFETY: as above; a null buffer asks for the length.
+            unsafe { sys::napi_get_value_string_latin1(self.env, value, ptr::null_mut(), 0, &raw mut length) };
+            room = length + 2;
         }
-        match self.bytes(index) {
-            Ok(bytes) => {
-                out.extend_from_slice(bytes);
-                true
+    }
+
+    /// Puts a string's UTF-8 form into `out`, cut at `most` bytes (and up to three more). False: it is no string.
+    #[inline]
+    pub fn utf8(&self, index: usize, most: usize, out: &mut Vec<u8>) -> bool {
+        // N-API writes a NUL at the end, and no part of a character that does not fit.
+        let room = most + 4;
+        out.clear();
+        out.reserve(room);
+        let mut written = 0;
+        // SAFETY: `out` has room for `room` bytes, and N-API writes no more than that; of them the first `written` are set.
+        unsafe {
+            let end = out.as_mut_ptr().cast();
+            let status = sys::napi_get_value_string_utf8(self.env, self.values[index], end, room, &raw mut written);
+            if status != sys::Status::napi_ok {
+                return false;
             }
-            Err(_) => false,
+            out.set_len(written);
         }
+        true
     }
 
     /// A string as latin-1, or None for null and undefined.
@@ -135,20 +183,28 @@ impl<const N: usize> Arguments<N> {
         kind == sys::ValueType::napi_string && self.append_latin1(index, out)
     }
 
-    /// The bytes of an `ArrayBuffer` or a view, lent for as long as no JS runs.
+    /// The bytes of an `ArrayBuffer` or `Uint8Array`, lent for as long as no JS runs.
     #[inline]
     pub fn bytes(&self, index: usize) -> Result<&[u8]> {
         let value = self.values[index];
         let (mut start, mut length) = (ptr::null_mut(), 0);
         // SAFETY: as above; the memory stays where it is during the call, and the slice does not outlive `self`.
         unsafe {
-            let is_buffer = sys::napi_get_arraybuffer_info(self.env, value, &raw mut start, &raw mut length)
-                == sys::Status::napi_ok;
-            if !is_buffer {
-                checked(
-                    sys::napi_get_buffer_info(self.env, value, &raw mut start, &raw mut length),
-                    "bytes were expected",
-                )?;
+            if sys::napi_get_arraybuffer_info(self.env, value, &raw mut start, &raw mut length) != sys::Status::napi_ok
+            {
+                let mut kind = 0;
+                let status = sys::napi_get_typedarray_info(
+                    self.env,
+                    value,
+                    &raw mut kind,
+                    &raw mut length,
+                    &raw mut start,
+                    ptr::null_mut(),
+                    ptr::null_mut(),
+                );
+                if status != sys::Status::napi_ok || kind != sys::TypedarrayType::uint8_array {
+                    return Err(wrong("a string or a Uint8Array was expected"));
+                }
             }
             Ok(if length == 0 { &[] } else { std::slice::from_raw_parts(start.cast(), length) })
         }
@@ -166,6 +222,11 @@ impl<const N: usize> Arguments<N> {
         // SAFETY: as above.
         checked(unsafe { sys::napi_get_boolean(self.env, truth, &raw mut value) }, "no boolean was made")?;
         Ok(value)
+    }
+
+    /// N-API reads a null return as `undefined`.
+    pub fn undefined() -> sys::napi_value {
+        ptr::null_mut()
     }
 
     /// A string, a character a byte.

@@ -7,7 +7,6 @@
 // Reason: in a test build nothing registers the functions with Node.
 #![cfg_attr(test, allow(dead_code))]
 
-mod calls;
 mod object;
 mod options;
 

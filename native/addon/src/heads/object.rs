@@ -1,6 +1,6 @@
 //! `new RequestHeads(options)`: the object and its functions.
 
-use std::ffi::{CStr, c_void};
+use std::ffi::c_void;
 use std::ptr::{self, NonNull};
 
 use napi::bindgen_prelude::{Buffer, Env, JsObjectValue, Object, Result, ToNapiValue};
@@ -8,9 +8,9 @@ use napi::{JsValue, sys};
 use napi_derive::napi;
 use polygate_head::{Heads, Refusal};
 
-use super::calls::{Call, checked};
-use super::options::{HeadForwarding, HeadPolicyOptions, RequestHeadsOptions, wrong};
+use super::options::{HeadForwarding, HeadPolicyOptions, RequestHeadsOptions};
 use super::{FLAGS, INFO_INTS, Instance, SLAB_EXTRA, add, compose_head, forget, limits, take_bytes, with};
+use crate::arguments::{Arguments, checked, method, value, wrong};
 
 /// See `RequestHeads` in `ts/shared/native-heads.ts`. A function that gives an object: `new` gives that object too.
 #[napi(js_name = "RequestHeads", catch_unwind)]
@@ -71,17 +71,18 @@ fn create(env: Env, options: &RequestHeadsOptions) -> Result<Object<'static>> {
 
     let mut object = Object::new(&env)?;
     object.set_named_property("id", id as u32)?;
+    let data = id as *mut c_void;
     let properties = [
         value(c"info", info),
         value(c"slab", slab),
-        method(c"takeText", take_text, id),
-        method(c"header", header, id),
-        method(c"headers", headers, id),
-        method(c"release", release, id),
-        method(c"setLimits", set_limits, id),
-        method(c"policy", policy, id),
-        method(c"dropPolicy", drop_policy, id),
-        method(c"compose", compose, id),
+        method(c"takeText", take_text, data),
+        method(c"header", header, data),
+        method(c"headers", headers, data),
+        method(c"release", release, data),
+        method(c"setLimits", set_limits, data),
+        method(c"policy", policy, data),
+        method(c"dropPolicy", drop_policy, data),
+        method(c"compose", compose, data),
     ];
     // SAFETY: as above; names and callbacks are static, the functions' data is a number.
     let status = unsafe { sys::napi_define_properties(raw, object.raw(), properties.len(), properties.as_ptr()) };
@@ -89,40 +90,28 @@ fn create(env: Env, options: &RequestHeadsOptions) -> Result<Object<'static>> {
     Ok(Object::from_raw(raw, object.raw()))
 }
 
-fn value(name: &'static CStr, value: sys::napi_value) -> sys::napi_property_descriptor {
-    sys::napi_property_descriptor {
-        utf8name: name.as_ptr(),
-        name: ptr::null_mut(),
-        method: None,
-        getter: None,
-        setter: None,
-        value,
-        attributes: sys::PropertyAttributes::enumerable,
-        data: ptr::null_mut(),
-    }
-}
+/// The functions' data is the instance's number, not a pointer.
+type Call = Arguments<3>;
 
-type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
-
-fn method(name: &'static CStr, callback: Callback, id: usize) -> sys::napi_property_descriptor {
-    sys::napi_property_descriptor { method: Some(callback), data: id as *mut c_void, ..value(name, ptr::null_mut()) }
+fn instance_of(call: &Call) -> usize {
+    call.data as usize
 }
 
 /// `takeText(slot, head)`
 unsafe extern "C" fn take_text(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::answer(env, info, |call| {
-        let slot = call.number(0)?;
-        let text = with(call.instance, |instance| {
+        let slot = call.number_at(0)?;
+        let text = with(instance_of(call), |instance| {
             // A latin-1 character has at most two bytes in UTF-8; what is cut off is too long anyway.
             let most = instance.heads.limits().max_bytes * 2 + 2;
             let mut text = std::mem::take(&mut instance.utf8);
-            let is_string = call.string(1, most, &mut text);
+            let is_string = call.utf8(1, most, &mut text);
             instance.utf8 = text;
             is_string.then(|| take_string(instance, slot))
         });
         let code = match text.flatten() {
             Some(code) => code,
-            None => take_bytes(call.instance, slot, call.bytes(1)?),
+            None => take_bytes(instance_of(call), slot, call.bytes(1)?),
         };
         if code < 0 {
             return Err(wrong(format_args!("no slot {slot}")));
@@ -156,12 +145,12 @@ fn take_string(instance: &mut Instance, slot: usize) -> i32 {
 /// `header(slot, name)`
 unsafe extern "C" fn header(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::answer(env, info, |call| {
-        let slot = call.number(0)?;
+        let slot = call.number_at(0)?;
         let mut name = Vec::new();
-        if !call.string(1, 256, &mut name) {
+        if !call.utf8(1, 256, &mut name) {
             return Err(wrong("a header name was expected"));
         }
-        let found = with(call.instance, |instance| {
+        let found = with(instance_of(call), |instance| {
             let mut values = instance.heads.get(slot)?.values(&name);
             let first = values.next()?;
             let Some(second) = values.next() else {
@@ -183,12 +172,12 @@ unsafe extern "C" fn header(env: sys::napi_env, info: sys::napi_callback_info) -
 /// `headers(slot)`
 unsafe extern "C" fn headers(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::answer(env, info, |call| {
-        let slot = call.number(0)?;
+        let slot = call.number_at(0)?;
         let mut array = ptr::null_mut();
         // SAFETY: `env` is that of the running call, on its thread.
         let status = unsafe { sys::napi_create_array(env, &raw mut array) };
         checked(status, "no array was made")?;
-        let filled = with(call.instance, |instance| {
+        let filled = with(instance_of(call), |instance| {
             let mut name = Vec::new();
             let mut index = 0;
             for (raw_name, value) in instance.heads.headers(slot) {
@@ -211,8 +200,8 @@ unsafe extern "C" fn headers(env: sys::napi_env, info: sys::napi_callback_info) 
 /// `release(slot)`
 unsafe extern "C" fn release(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::answer(env, info, |call| {
-        let slot = call.number(0)?;
-        with(call.instance, |instance| instance.heads.release(slot));
+        let slot = call.number_at(0)?;
+        with(instance_of(call), |instance| instance.heads.release(slot));
         Ok(Call::undefined())
     })
 }
@@ -220,8 +209,8 @@ unsafe extern "C" fn release(env: sys::napi_env, info: sys::napi_callback_info) 
 /// `setLimits(maxHeadBytes, maxHeaders)`
 unsafe extern "C" fn set_limits(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::answer(env, info, |call| {
-        let mut wanted = limits(call.number(0)? as u32, call.number(1)? as u32);
-        with(call.instance, |instance| {
+        let mut wanted = limits(call.number_at(0)? as u32, call.number_at(1)? as u32);
+        with(instance_of(call), |instance| {
             // The slab is made once.
             wanted.max_bytes = wanted.max_bytes.min(instance.slab_bytes - SLAB_EXTRA);
             instance.heads.set_limits(wanted);
@@ -233,8 +222,8 @@ unsafe extern "C" fn set_limits(env: sys::napi_env, info: sys::napi_callback_inf
 /// `policy(options)`
 unsafe extern "C" fn policy(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::answer(env, info, |call| {
-        let compiled = call.object::<HeadPolicyOptions>(0)?.compile()?;
-        let id = with(call.instance, |instance| instance.add_policy(compiled));
+        let compiled = call.object_at::<HeadPolicyOptions>(0)?.compile()?;
+        let id = with(instance_of(call), |instance| instance.add_policy(compiled));
         call.integer(id.ok_or_else(|| wrong("the request heads are gone"))? as i32)
     })
 }
@@ -242,8 +231,8 @@ unsafe extern "C" fn policy(env: sys::napi_env, info: sys::napi_callback_info) -
 /// `dropPolicy(id)`
 unsafe extern "C" fn drop_policy(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::answer(env, info, |call| {
-        let id = call.number(0)?;
-        with(call.instance, |instance| instance.drop_policy(id));
+        let id = call.number_at(0)?;
+        with(instance_of(call), |instance| instance.drop_policy(id));
         Ok(Call::undefined())
     })
 }
@@ -251,11 +240,11 @@ unsafe extern "C" fn drop_policy(env: sys::napi_env, info: sys::napi_callback_in
 /// `compose(slot, policy, forwarding)`
 unsafe extern "C" fn compose(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Call::answer(env, info, |call| {
-        let (slot, policy) = (call.number(0)?, call.number(1)?);
-        let forwarding = call.object::<HeadForwarding>(2)?;
+        let (slot, policy) = (call.number_at(0)?, call.number_at(1)?);
+        let forwarding = call.object_at::<HeadForwarding>(2)?;
         let mut out = Vec::new();
         forwarding
-            .lend(|forwarding| compose_head(call.instance, slot, policy, forwarding, &mut out))?
+            .lend(|forwarding| compose_head(instance_of(call), slot, policy, forwarding, &mut out))?
             .map_err(wrong)?;
         // SAFETY: as in `headers`; the bytes are given away.
         unsafe { Buffer::to_napi_value(env, Buffer::from(out)) }

@@ -1,8 +1,10 @@
 //! What JS gives for the calls that are not made per request, turned into what `polygate_head` takes.
 
-use napi::bindgen_prelude::{Either, Error, Null, Result, Status};
+use napi::bindgen_prelude::{Either, Null, Result};
 use napi_derive::napi;
 use polygate_head::{Edit, EditKind, Forwarding, Framing, HeaderEdits, HostMode, Policy, PolicyOptions};
+
+use crate::arguments::wrong;
 
 /// See `RequestHeadsOptions` in `ts/shared/native-heads.ts`.
 #[napi(object, object_to_js = false)]
@@ -48,10 +50,6 @@ pub struct HeadForwarding {
     pub tls: bool,
     pub port: u32,
     pub edits: Vec<Vec<String>>,
-}
-
-pub fn wrong(message: impl std::fmt::Display) -> Error {
-    Error::new(Status::InvalidArg, message.to_string())
 }
 
 impl HeadPolicyOptions {

@@ -32,8 +32,8 @@ fn construct(call: &Call<2>) -> std::result::Result<(), String> {
     let env = call.env;
     let text = |e: napi::Error| e.reason.clone();
     // SAFETY: inside the running call, with a value of it; the conversion checks what it is.
-    let options = unsafe { Object::from_napi_value(env, call.arguments[0]) }
-        .map_err(|_| "options must be an object".to_owned())?;
+    let options =
+        unsafe { Object::from_napi_value(env, call.values[0]) }.map_err(|_| "options must be an object".to_owned())?;
     let slab_bytes = options.get::<u32>("slabBytes").map_err(text)?.unwrap_or(0) as usize;
     let max_rows = options.get::<u32>("maxRows").map_err(text)?.unwrap_or(0) as usize;
     let prefix = options.get::<String>("headerPrefix").map_err(text)?.unwrap_or_default();
@@ -41,7 +41,7 @@ fn construct(call: &Call<2>) -> std::result::Result<(), String> {
     let row_ints = max_rows.clamp(16, 1 << 20) * row::ROW_INTS;
     let mut kind = 0;
     // SAFETY: a value of the running call.
-    unsafe { sys::napi_typeof(env, call.arguments[1], &raw mut kind) };
+    unsafe { sys::napi_typeof(env, call.values[1], &raw mut kind) };
     if kind != sys::ValueType::napi_function {
         return Err("onBatch must be a function".to_owned());
     }
@@ -96,7 +96,7 @@ unsafe fn open(call: &Call<2>, this: *mut Binding) -> std::result::Result<(), i3
         ok(sys::napi_create_typedarray(env, int32, binding.row_ints, store, 0, &raw mut rows))?;
         binding.slab = slab_start.cast();
         binding.rows = rows_start.cast();
-        for (reference, value) in binding.references.iter_mut().zip([call.arguments[1], slab, rows]) {
+        for (reference, value) in binding.references.iter_mut().zip([call.values[1], slab, rows]) {
             ok(sys::napi_create_reference(env, value, 1, &raw mut *reference))?;
         }
         ok(sys::napi_set_named_property(env, call.this, c"slab".as_ptr(), slab))?;

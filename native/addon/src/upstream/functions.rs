@@ -19,14 +19,9 @@ pub unsafe extern "C" fn js_submit(env: sys::napi_env, info: sys::napi_callback_
         _ => Framing::None,
     };
     let mut readable = true;
-    let handle = ClientHandle(call.binding);
+    let handle = ClientHandle(call.binding());
     let result = handle.submit_with(call.int(0), call.int(1) as u32, call.int(2) as u32, framing, |out| {
-        if !call.append_latin1(4, out) {
-            match call.bytes(4) {
-                Some(bytes) => out.extend_from_slice(bytes),
-                None => readable = false,
-            }
-        }
+        readable = call.append_latin1(4, out);
     });
     if !readable {
         if result > 0 {
@@ -40,7 +35,7 @@ pub unsafe extern "C" fn js_submit(env: sys::napi_env, info: sys::napi_callback_
 pub unsafe extern "C" fn js_write(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: N-API's own arguments.
     let call = unsafe { Call::<3>::new(env, info) };
-    let Some(bytes) = call.bytes(1) else { return call.throw("write: chunk must be an ArrayBuffer or a Uint8Array") };
+    let Ok(bytes) = call.bytes(1) else { return call.throw("write: chunk must be an ArrayBuffer or a Uint8Array") };
     let (ticket, last) = (call.int(0), call.flag(2));
     let unsent = call.with_client(|client| client.write(ticket, bytes, last)).unwrap_or(0);
     call.give_int(i32::try_from(unsent).unwrap_or(i32::MAX))
@@ -75,8 +70,8 @@ pub unsafe extern "C" fn js_close(env: sys::napi_env, info: sys::napi_callback_i
         // SAFETY: as in `with_client`; inside a callback `deliver` does nothing, and the one below us on the stack
         // goes on until all rows are given, then closes.
         unsafe {
-            (*call.binding).closing = true;
-            deliver(call.binding);
+            (*call.binding()).closing = true;
+            deliver(call.binding());
         }
     }
     ptr::null_mut()
@@ -85,7 +80,7 @@ pub unsafe extern "C" fn js_close(env: sys::napi_env, info: sys::napi_callback_i
 pub unsafe extern "C" fn js_add_endpoint(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: N-API's own arguments.
     let call = unsafe { Call::<1>::new(env, info) };
-    let options = match endpoint_options(env, call.arguments[0]) {
+    let options = match endpoint_options(env, call.values[0]) {
         Ok(options) => options,
         Err(error) => return call.throw(&error.reason),
     };
