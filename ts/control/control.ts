@@ -9,7 +9,7 @@ import { Names } from './dns.ts'
 import { exposition, type ProcessRow } from './exposition.ts'
 import { readLastGood, saveLastGood } from './last-good.ts'
 import { MetricsTotals } from './metrics.ts'
-import { claimPorts } from './ports.ts'
+import { claimPorts, removeSocket, socketPaths } from './ports.ts'
 import { Reloads } from './reloads.ts'
 import { StartFailure, Supervisor } from './supervisor.ts'
 import { vitalsOf } from './vitals.ts'
@@ -57,6 +57,8 @@ export class Control extends EventEmitter<ControlEvents> implements AdminSubject
   #admin: AdminServer | null = null
   /** As configured, with ports; without addresses of names. */
   #configured: Plan | null = null
+  /** Claimed, and perhaps not in force yet: what workers may have opened. */
+  #claimed: Plan | null = null
   /** What the workers run. */
   #plan: Plan | null = null
   #lastReload: ReloadResult | null = null
@@ -98,6 +100,7 @@ export class Control extends EventEmitter<ControlEvents> implements AdminSubject
   async start(): Promise<void> {
     try {
       const configured = await claimPorts(await this.#loadOrLastGood(), null)
+      this.#claimed = configured
       if (this.#stopping) throw new StartFailure('stopped while starting')
       // Workers need most of the time there is: they load while names are resolved and the admin port is opened.
       this.#supervisor.fork(configured.workers, configured.limits.maxHeadBytes)
@@ -143,13 +146,19 @@ export class Control extends EventEmitter<ControlEvents> implements AdminSubject
   async drain(): Promise<void> {
     this.#end()
     await this.#supervisor.drain(this.#plan?.timeouts.drainMs ?? 0)
-    await this.#admin?.close()
+    await this.#ended()
   }
 
   /** Stops at once. */
   async stop(): Promise<void> {
     this.#end()
     await this.#supervisor.kill()
+    await this.#ended()
+  }
+
+  /** No worker is left. */
+  async #ended(): Promise<void> {
+    for (const plan of [this.#configured, this.#claimed]) await Promise.all(socketPaths(plan).map(removeSocket))
     await this.#admin?.close()
   }
 
@@ -181,11 +190,12 @@ export class Control extends EventEmitter<ControlEvents> implements AdminSubject
     let newAdmin: AdminServer | null = null
     try {
       if (this.#stopping || !this.#configured) throw new Error('the gateway is stopping')
-      const configured = await claimPorts(await this.#options.load(), this.#configured)
+      const before = this.#configured
+      const configured = await claimPorts(await this.#options.load(), before)
+      this.#claimed = configured
       await this.#names.learn(configured, namesWaitMs)
       const { admin } = configured
-      const before = this.#configured.admin
-      const adminMoves = admin !== null && (before?.address !== admin.address || before.port !== admin.port)
+      const adminMoves = admin !== null && (before.admin?.address !== admin.address || before.admin.port !== admin.port)
       if (adminMoves) newAdmin = await AdminServer.open(this, admin)
       const plan = this.#names.applyTo(configured)
       const result = await this.#supervisor.switchTo(plan)
@@ -195,6 +205,7 @@ export class Control extends EventEmitter<ControlEvents> implements AdminSubject
         this.#admin = newAdmin
       } else this.#admin?.useToken(admin.token)
       this.#inForce(configured, plan)
+      await Promise.all(socketPaths(before, configured).map(removeSocket))
       this.#lastReload = { ok: true, version: plan.version, at: now() }
       this.#log.info('reloaded', { version: plan.version })
     } catch (error) {
@@ -202,6 +213,7 @@ export class Control extends EventEmitter<ControlEvents> implements AdminSubject
       this.#lastReload = { ok: false, version: this.#plan?.version ?? '', at: now(), reasons: reasonsOf(error) }
       for (const reason of this.#lastReload.reasons) this.#log.error('reload refused; the old plan stays', { reason })
       if (this.#configured) this.#names.keepOnly(this.#configured)
+      await Promise.all(socketPaths(this.#claimed, this.#configured).map(removeSocket))
     }
     this.#totals.reloaded(this.#lastReload.ok ? 'ok' : 'refused')
     this.emit('reload', this.#lastReload)

@@ -1,7 +1,7 @@
 // Finds out before any worker starts whether the listeners can be had. Workers listen with SO_REUSEPORT, which would
 // let a second gateway take half of the first one's connections without a word; control's own exclusive attempt does
 // not. Also gives a listener of port 0 the port that all workers then share.
-import { lstatSync } from 'node:fs'
+import { lstatSync, rmSync } from 'node:fs'
 import { createConnection, createServer } from 'node:net'
 import type { ListenPlan, Plan } from '../config/plan.ts'
 
@@ -75,6 +75,31 @@ export function listenFailure(address: string, port: number, error: NodeJS.Errno
     default:
       return new ListenFailure(`${name}: ${error.message}`)
   }
+}
+
+/** Paths of a plan's unix sockets that `other` has not. */
+export function socketPaths(plan: Plan | null, other: Plan | null = null): string[] {
+  const paths = (plan?.listen ?? []).flatMap(({ unix }) => unix ?? [])
+  return paths.filter(path => !other?.listen.some(({ unix }) => unix === path))
+}
+
+/**
+ * Removes the file of a unix socket on which nobody listens any more. A gateway that was started meanwhile may have put
+ * its own in the place.
+ */
+export function removeSocket(path: string): Promise<void> {
+  return new Promise(resolve => {
+    if (!lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return resolve()
+    const client = createConnection(path)
+    client.once('connect', () => {
+      client.destroy()
+      resolve()
+    })
+    client.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNREFUSED') rmSync(path, { force: true })
+      resolve()
+    })
+  })
 }
 
 /** A socket file that nobody answers on is left over from a crash and will be replaced; anything else is in the way. */

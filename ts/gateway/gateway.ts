@@ -379,7 +379,6 @@ export function createGateway(): Gateway {
     },
     drain(deadlineMs) {
       draining = true
-      listeners.stop()
       webSockets.goAway()
       return new Promise(resolve => {
         const done = (): void => {
@@ -390,8 +389,10 @@ export function createGateway(): Gateway {
           void (accessLog?.close() ?? Promise.resolve()).then(resolve)
         }
         const timer = setTimeout(done, deadlineMs)
-        drained = done
-        endDrain()
+        void listeners.stop().then(() => {
+          drained = done
+          endDrain()
+        })
       })
     },
     takeMetrics() {

@@ -45,6 +45,8 @@ export interface Native extends NativeHeads {
    */
   frontEndNextListener(tls: number | null, held: boolean): void
   frontEndAccept(): void
+  /** Connections that are open and have had no request yet. */
+  frontEndNewcomers(): number
   /** What listeners with `old` accept from now on has `id`. Open connections are not touched. */
   frontEndTlsExchange(old: number, id: number): void
   frontEndTlsDrop(id: number): void

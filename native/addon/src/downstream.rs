@@ -86,6 +86,12 @@ pub fn front_end_accept() {
     downstream::accept();
 }
 
+/// See `Native.frontEndNewcomers`.
+#[napi(catch_unwind)]
+pub fn front_end_newcomers() -> u32 {
+    downstream::newcomers() as u32
+}
+
 /// See `Native.frontEndTlsExchange`.
 #[napi(catch_unwind)]
 pub fn front_end_tls_exchange(old: u32, new: u32) {

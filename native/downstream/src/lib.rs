@@ -52,8 +52,8 @@ pub use framing::HeadLimits;
 pub use tls::{Identity, PemFile, TlsOptions};
 #[cfg(target_os = "linux")]
 pub use watch::{
-    accept, answers, begin, connection_of, end, head_alone, next_listener, run_due, set_limits, stalls, stop,
-    stop_reading, tick, tls, tls_drop, tls_exchange, waits, watch, with_current, writing,
+    accept, answers, begin, connection_of, end, head_alone, newcomers, next_listener, run_due, set_limits, stalls,
+    stop, stop_reading, tick, tls, tls_drop, tls_exchange, waits, watch, with_current, writing,
 };
 
 /// The request whose handler the front end is calling.
@@ -126,6 +126,10 @@ mod elsewhere {
     pub fn next_listener(_tls: Option<u32>, _held: bool) {}
     /// Nothing to do.
     pub fn accept() {}
+    /// Always 0.
+    pub fn newcomers() -> usize {
+        0
+    }
     /// Nothing to do.
     pub fn tls_exchange(_old: u32, _new: u32) {}
     /// Nothing to do.
@@ -153,6 +157,7 @@ mod elsewhere {
 }
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{
-    abort, accept, answers, begin, connection_of, consume, end, head_alone, listening, next_listener, run_due, send,
-    set_limits, stalls, stop, stop_reading, tick, tls, tls_drop, tls_exchange, waits, watch, with_current, writing,
+    abort, accept, answers, begin, connection_of, consume, end, head_alone, listening, newcomers, next_listener,
+    run_due, send, set_limits, stalls, stop, stop_reading, tick, tls, tls_drop, tls_exchange, waits, watch,
+    with_current, writing,
 };

@@ -342,6 +342,12 @@ impl Thread {
         }
     }
 
+    /// Connections that are open and have had no request yet.
+    pub fn newcomers(&self) -> usize {
+        let open = self.connections.iter().flatten().filter(|connection| connection.serial != 0);
+        open.filter(|connection| connection.requests == 0).count()
+    }
+
     /// For request ids of answers that no JavaScript saw.
     pub fn next_id(&mut self) -> u128 {
         let mut next = || {

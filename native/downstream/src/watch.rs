@@ -182,6 +182,11 @@ pub fn accept() {
     }
 }
 
+/// Connections of this thread that are open and have had no request yet.
+pub fn newcomers() -> usize {
+    thread::current().map_or(0, |thread| thread.newcomers())
+}
+
 /// What listeners with `old` accept from now on has `new`. Open connections go on as they are.
 pub fn tls_exchange(old: u32, new: u32) {
     if let Some(thread) = thread::current() {

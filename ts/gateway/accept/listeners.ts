@@ -3,6 +3,7 @@
 // while their open connections are served to the end. A listener on the same address is kept, with other certificates
 // where they have changed: so a reload touches no listening socket and no open connection.
 import { readFileSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js'
 import type { ListenPlan, ListenTlsPlan, ServerTimeoutsPlan } from '../../config/plan.ts'
 import { native, type PemFile } from '../../shared/native.ts'
@@ -47,6 +48,8 @@ export interface PreparedListeners {
 
 /** How often a hooked front end is asked which clients keep it waiting. */
 const tickMs = 500
+/** What a client that has just connected may take to send its request when the worker stops. */
+const newcomersMs = 200
 /** The front end's own timers have steps of 4 s, may be early by one, and count to 240 steps. */
 const ownStepSeconds = 4
 const ownMaxSeconds = 239 * ownStepSeconds
@@ -99,7 +102,8 @@ export class Listeners {
           open.tls = tls
           open.certificates = certificates
         }
-        for (const open of this.#open) if (!kept.includes(open)) this.#close(open)
+        const dropped = this.#open.filter(open => !kept.includes(open))
+        void loopTurn().then(() => dropped.forEach(open => this.#close(open)))
         this.#open = [...kept, ...opened]
         this.#useTimeouts(timeouts)
         if (this.#options.frontEnd.hooked) native().frontEndAccept()
@@ -112,10 +116,19 @@ export class Listeners {
     return this.#byId[id - 1]!
   }
 
-  /** Stops listening; open connections stay. */
-  stop(): void {
-    for (const open of this.#open) this.#close(open)
+  /**
+   * Stops listening; open connections stay. Resolves when nobody is left who was accepted and has not had the time to
+   * say what it wants: such a client would be cut without having been told anything.
+   */
+  async stop(): Promise<void> {
+    const stopped = this.#open
     this.#open = []
+    await loopTurn()
+    for (const open of stopped) this.#close(open)
+    await loopTurn()
+    if (!this.#options.frontEnd.hooked) return
+    const untilMs = performance.now() + newcomersMs
+    while (native().frontEndNewcomers() > 0 && performance.now() < untilMs) await pause(newcomersMs / 10)
   }
 
   /** Closes every connection at once. */
@@ -183,6 +196,9 @@ export class Listeners {
     }
   }
 }
+
+/** Through the loop's poll phase: whoever waits in the kernel for a listener is accepted there. */
+const loopTurn = (): Promise<void> => new Promise(resolve => setImmediate(() => setImmediate(resolve)))
 
 /** Never early: rounded up to whole steps, and one more. */
 function ownSeconds(idleMs: number): number {
