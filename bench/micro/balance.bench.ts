@@ -1,37 +1,15 @@
 // What a pick costs, and the whole accounting of one request, in nanoseconds: the median of 9 rounds, with the spread.
 // Run: node --import tsx bench/micro/balance.bench.ts
-import type { BalancePlan, EndpointPlan, UpstreamPlan } from '../../ts/config/plan.ts'
+import type { BalancePlan } from '../../ts/config/plan.ts'
 import { compileBalancer } from '../../ts/gateway/forward/balance.ts'
-import { Endpoint, type Member } from '../../ts/gateway/forward/endpoints.ts'
-import { Health } from '../../ts/gateway/forward/health.ts'
-import { Upstream } from '../../ts/gateway/forward/upstream.ts'
-import { UpstreamState } from '../../ts/gateway/forward/upstream-state.ts'
+import type { Member } from '../../ts/gateway/forward/endpoints.ts'
+import { membersOf as weighted, passive, upstreamOf } from '../../test/gateway/forward/members.ts'
 
 const rounds = 9
 const iterations = 300_000
-const passive = { failures: 3, ejectMs: 1000, maxEjectMs: 8000 }
-const nothing = (): void => {}
 
-function endpointPlan(index: number, weight: number): EndpointPlan {
-  const port = 9000 + index
-  return {
-    url: `http://127.0.0.1:${port}`,
-    host: '127.0.0.1',
-    port,
-    ip: '127.0.0.1',
-    unix: null,
-    weight,
-    tls: null,
-  }
-}
-
-function membersOf(count: number, weightOf: (index: number) => number): Member[] {
-  return Array.from({ length: count }, (_, index) => {
-    const plan = endpointPlan(index, weightOf(index))
-    const health = new Health(plan.url, passive, null, nothing)
-    return { endpoint: new Endpoint(plan.url, plan, index), health, healthKey: plan.url, weight: plan.weight }
-  })
-}
+const membersOf = (count: number, weightOf: (index: number) => number): Member[] =>
+  weighted(Array.from({ length: count }, (_, index) => weightOf(index)))
 
 function measure(name: string, run: (iteration: number) => void): void {
   const results: number[] = []
@@ -71,24 +49,8 @@ for (const count of [10, 1000]) {
   )
 }
 
-const upstreamPlan: UpstreamPlan = {
-  name: 'bench',
-  endpoints: [0, 1, 2].map(index => endpointPlan(index, 1)),
-  balance: { kind: 'round-robin' },
-  timeouts: { connectMs: 1, responseMs: 1, idleMs: 1 },
-  retries: 1,
-  retryBudget: { ratio: 0.2, minPerSecond: 10 },
-  pool: { maxConnections: 1, maxWaiting: 1, idleMs: 1 },
-  health: { passive, active: null },
-  breaker: { errorRatio: 0.5, minRequests: 20, windowMs: 10_000, openMs: 5000 },
-  hostHeader: 'preserve',
-}
-const upstream = new Upstream(
-  upstreamPlan,
-  membersOf(3, () => 1),
-  new UpstreamState(upstreamPlan),
-  nothing,
-)
+const breaker = { errorRatio: 0.5, minRequests: 20, windowMs: 10_000, openMs: 5000 }
+const { upstream } = upstreamOf([1, 1, 1], { breaker, health: { passive, active: null } })
 measure('a request: pick, started, responded, finished', i => {
   const nowMs = 1000 + i * 0.02
   const index = upstream.pick('', 0, nowMs)

@@ -12,21 +12,17 @@ use polygate_upstream::{Address, Client, Framing, Reason};
 use support::{Driver, GET, OK, answering, options, peer};
 
 fn one_answer(response: &'static [u8]) -> (Driver, u32) {
-    let mut driver = Driver::new();
     let (address, _) = answering(response);
-    let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
-    (driver, id)
+    Driver::facing(address)
 }
 
 /// A peer that reads one head, says this and closes.
 fn says(response: &'static [u8]) -> (Driver, u32) {
-    let mut driver = Driver::new();
     let address = peer(move |mut link| {
         link.head();
         link.say(response);
     });
-    let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
-    (driver, id)
+    Driver::facing(address)
 }
 
 #[test]
@@ -44,9 +40,8 @@ fn a_request_and_its_response_are_one_row() {
 
 #[test]
 fn nothing_is_sent_before_the_flush_and_nothing_of_what_was_cancelled() {
-    let mut driver = Driver::new();
     let (address, told) = answering(OK);
-    let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
+    let (mut driver, id) = Driver::facing(address);
     driver.get(1, id, 0);
     driver.finish(1);
     let cancelled =
@@ -63,7 +58,6 @@ fn nothing_is_sent_before_the_flush_and_nothing_of_what_was_cancelled() {
 
 #[test]
 fn a_sent_request_that_is_cancelled_closes_its_connection_without_a_row() {
-    let mut driver = Driver::new();
     let (tell, told) = channel();
     let tell = std::sync::Mutex::new(tell);
     let address = peer(move |mut link| {
@@ -72,7 +66,7 @@ fn a_sent_request_that_is_cancelled_closes_its_connection_without_a_row() {
         link.closed();
         tell.lock().expect("lock").send("closed").expect("told");
     });
-    let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
+    let (mut driver, id) = Driver::facing(address);
     let ticket = driver.get(1, id, 0);
     driver.run_until(|_| told.try_recv() == Ok("head"));
     driver.client.cancel(ticket);
@@ -131,7 +125,6 @@ fn bad_responses_fail_and_close_the_connection() {
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
     ];
     for response in bad {
-        let mut driver = Driver::new();
         let (tell, told) = channel();
         let tell = std::sync::Mutex::new(tell);
         let address = peer(move |mut link| {
@@ -141,7 +134,7 @@ fn bad_responses_fail_and_close_the_connection() {
             link.closed();
             tell.lock().expect("lock").send(()).expect("told");
         });
-        let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
+        let (mut driver, id) = Driver::facing(address);
         driver.get(1, id, flag::REPLAYABLE);
         assert_eq!(driver.fails(1), (Reason::BadResponse, 0), "{}", response.escape_ascii());
         told.recv().expect("the connection was closed");
@@ -168,22 +161,20 @@ fn a_response_that_breaks_off_is_an_error() {
 
 #[test]
 fn a_reset_is_told_apart_from_a_close() {
-    let mut driver = Driver::new();
     let address = peer(|mut link| {
         link.head();
         link.reset();
     });
-    let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
+    let (mut driver, id) = Driver::facing(address);
     driver.get(1, id, 0);
     assert_eq!(driver.fails(1), (Reason::Reset, attempt::NOTHING_RECEIVED));
 }
 
 #[test]
 fn nobody_listening_is_refused() {
-    let mut driver = Driver::new();
     let address =
         std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
-    let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
+    let (mut driver, id) = Driver::facing(address);
     driver.get(1, id, 0);
     assert_eq!(driver.fails(1), (Reason::Refused, attempt::NOTHING_SENT | attempt::NOTHING_RECEIVED));
     let mut unix = options(address);
@@ -302,7 +293,6 @@ fn rows_that_do_not_fit_come_in_the_next_batch() {
 #[test]
 fn a_paused_response_waits_in_the_kernel() {
     const SIZE: usize = 64 << 20;
-    let mut driver = Driver::new();
     let (tell, told) = channel();
     let tell = std::sync::Mutex::new(tell);
     let address = peer(move |mut link| {
@@ -314,7 +304,7 @@ fn a_paused_response_waits_in_the_kernel() {
         tell.lock().expect("lock").send(()).expect("told");
         link.closed();
     });
-    let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
+    let (mut driver, id) = Driver::facing(address);
     let ticket = driver.get(1, id, 0);
     driver.run_until(|driver| driver.seen.iter().any(|seen| seen.has(kind::DATA)));
     driver.client.pause(ticket);
@@ -331,7 +321,6 @@ fn a_paused_response_waits_in_the_kernel() {
 
 #[test]
 fn a_peer_that_dies_while_paused_is_noticed_on_resume_and_costs_no_spinning() {
-    let mut driver = Driver::new();
     let (tell, told) = channel();
     let tell = std::sync::Mutex::new(tell);
     let address = peer(move |mut link| {
@@ -341,7 +330,7 @@ fn a_peer_that_dies_while_paused_is_noticed_on_resume_and_costs_no_spinning() {
         link.reset();
         tell.lock().expect("lock").send(()).expect("told");
     });
-    let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
+    let (mut driver, id) = Driver::facing(address);
     let ticket = driver
         .client
         .submit(1, id, 0, Framing::Chunked, b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")

@@ -17,9 +17,8 @@ use support::{Driver, GET, OK, answering, options, peer};
 
 #[test]
 fn connections_are_shared_and_the_last_used_comes_first() {
-    let mut driver = Driver::new();
     let (address, told) = answering(OK);
-    let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
+    let (mut driver, id) = Driver::facing(address);
     for tag in 1..=3 {
         driver.get(tag, id, 0);
     }
@@ -83,7 +82,6 @@ fn a_closed_connection_makes_room_for_one_who_waits() {
 #[test]
 fn an_idle_connection_that_closes_or_speaks_is_dropped() {
     for unasked in [b"".as_slice(), b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"] {
-        let mut driver = Driver::new();
         let (go, gone) = channel::<()>();
         let gone = Mutex::new(gone);
         let address = peer(move |mut link| {
@@ -97,7 +95,7 @@ fn an_idle_connection_that_closes_or_speaks_is_dropped() {
                 }
             }
         });
-        let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
+        let (mut driver, id) = Driver::facing(address);
         driver.get(1, id, 0);
         driver.finish(1);
         assert_eq!(driver.client.stats(id).idle, 1);
@@ -110,10 +108,9 @@ fn an_idle_connection_that_closes_or_speaks_is_dropped() {
 
 #[test]
 fn bytes_after_a_response_close_the_connection() {
-    let mut driver = Driver::new();
     let (address, _) =
         answering(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\naHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
-    let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
+    let (mut driver, id) = Driver::facing(address);
     for tag in 1..4 {
         driver.get(tag, id, 0);
         assert_eq!(driver.finish(tag).body, b"a");
@@ -123,7 +120,6 @@ fn bytes_after_a_response_close_the_connection() {
 
 #[test]
 fn what_came_before_the_request_was_sent_is_not_its_response() {
-    let mut driver = Driver::new();
     let (go, gone) = channel::<()>();
     let gone = Mutex::new(gone);
     let (tell, told) = channel();
@@ -138,7 +134,7 @@ fn what_came_before_the_request_was_sent_is_not_its_response() {
             link.closed();
         }
     });
-    let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
+    let (mut driver, id) = Driver::facing(address);
     driver.get(1, id, 0);
     driver.finish(1);
     // Submitted, not flushed: then the peer speaks, and the turn sees it before anything is sent.
@@ -173,9 +169,8 @@ fn stale(after: usize) -> (std::net::SocketAddr, std::sync::mpsc::Receiver<Vec<u
 
 #[test]
 fn a_replayable_request_on_a_stale_connection_goes_out_once_more() {
-    let mut driver = Driver::new();
     let (address, _) = stale(0);
-    let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
+    let (mut driver, id) = Driver::facing(address);
     driver.get(1, id, 0);
     driver.finish(1);
     driver.get(2, id, flag::REPLAYABLE);
@@ -186,9 +181,8 @@ fn a_replayable_request_on_a_stale_connection_goes_out_once_more() {
 
 #[test]
 fn a_request_that_is_not_replayable_fails_on_a_stale_connection() {
-    let mut driver = Driver::new();
     let (address, _) = stale(0);
-    let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
+    let (mut driver, id) = Driver::facing(address);
     driver.get(1, id, 0);
     driver.finish(1);
     driver.get(2, id, 0);
@@ -200,7 +194,6 @@ fn a_request_that_is_not_replayable_fails_on_a_stale_connection() {
 #[test]
 fn a_replay_has_its_body_or_is_none() {
     for (size, replayed) in [(1000, true), (60_000, true), (200_000, false)] {
-        let mut driver = Driver::new();
         let bodies = AtomicUsize::new(0);
         let (tell, told) = channel();
         let tell = Mutex::new(tell);
@@ -217,7 +210,7 @@ fn a_replay_has_its_body_or_is_none() {
                 link.say(OK);
             }
         });
-        let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
+        let (mut driver, id) = Driver::facing(address);
         driver.get(1, id, 0);
         driver.finish(1);
         let body: Vec<u8> = (0..size).map(|at| (at / 3) as u8).collect();

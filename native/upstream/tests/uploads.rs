@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use polygate_upstream::row::{attempt, flag, kind};
 use polygate_upstream::{Framing, Reason};
-use support::{Driver, GET, OK, options, peer};
+use support::{Driver, GET, OK, peer};
 
 const CHUNKED: &[u8] = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
 
@@ -30,9 +30,8 @@ fn reading(end: &'static [u8]) -> (std::net::SocketAddr, Receiver<Vec<u8>>) {
 
 #[test]
 fn a_chunked_body_is_framed_by_the_client() {
-    let mut driver = Driver::new();
     let (address, told) = reading(b"0\r\n\r\n");
-    let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
+    let (mut driver, id) = Driver::facing(address);
     let ticket = driver.client.submit(1, id, 0, Framing::Chunked, CHUNKED).expect("a ticket");
     assert!(driver.client.write(ticket, b"hello", false) > 0);
     driver.turn();
@@ -53,7 +52,6 @@ fn a_body_of_another_length_than_announced_fails_and_closes() {
         &[(b"12345", false), (b"6", false)],
     ];
     for writes in attempts {
-        let mut driver = Driver::new();
         let (tell, told) = channel();
         let tell = Mutex::new(tell);
         let address = peer(move |mut link| {
@@ -61,7 +59,7 @@ fn a_body_of_another_length_than_announced_fails_and_closes() {
             link.closed();
             tell.lock().expect("lock").send(()).expect("told");
         });
-        let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
+        let (mut driver, id) = Driver::facing(address);
         let head = b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n";
         let ticket = driver.client.submit(1, id, 0, Framing::LengthInHead, head).expect("a ticket");
         while driver.client.stats(id).connections == 0 || driver.client.must_flush() {
@@ -74,9 +72,8 @@ fn a_body_of_another_length_than_announced_fails_and_closes() {
         assert_eq!(driver.client.stats(id).connections, 0);
         told.recv().expect("the connection was closed");
     }
-    let mut driver = Driver::new();
     let (address, _) = reading(b"x");
-    let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
+    let (mut driver, id) = Driver::facing(address);
     let none = driver.client.submit(1, id, 0, Framing::None, GET).expect("a ticket");
     driver.client.write(none, b"x", true);
     assert_eq!(driver.fails(1), (Reason::BodyMismatch, attempt::NOTHING_SENT | attempt::NOTHING_RECEIVED));
@@ -86,7 +83,6 @@ fn a_body_of_another_length_than_announced_fails_and_closes() {
 #[test]
 fn a_slow_reader_holds_the_writer_back() {
     const SIZE: usize = 64 << 20;
-    let mut driver = Driver::new();
     let (go, gone) = channel::<()>();
     let gone = Mutex::new(gone);
     let address = peer(move |mut link| {
@@ -97,7 +93,7 @@ fn a_slow_reader_holds_the_writer_back() {
         link.say(OK);
         link.closed();
     });
-    let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
+    let (mut driver, id) = Driver::facing(address);
     let ticket = driver.client.submit(1, id, 0, Framing::Length(SIZE as u64), GET).expect("a ticket");
     let mut written = 0;
     let mut largest = 0;
@@ -131,7 +127,6 @@ fn a_slow_reader_holds_the_writer_back() {
 
 #[test]
 fn an_answer_to_an_unfinished_upload_is_passed_on_and_the_connection_closed() {
-    let mut driver = Driver::new();
     let (tell, told) = channel();
     let tell = Mutex::new(tell);
     let address = peer(move |mut link| {
@@ -140,7 +135,7 @@ fn an_answer_to_an_unfinished_upload_is_passed_on_and_the_connection_closed() {
         link.closed();
         tell.lock().expect("lock").send(()).expect("told");
     });
-    let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
+    let (mut driver, id) = Driver::facing(address);
     let ticket = driver.client.submit(1, id, flag::REPLAYABLE, Framing::Length(1 << 40), GET).expect("a ticket");
     driver.client.write(ticket, b"some", false);
     let seen = driver.finish(1);
@@ -152,14 +147,13 @@ fn an_answer_to_an_unfinished_upload_is_passed_on_and_the_connection_closed() {
 
 #[test]
 fn an_answer_before_a_peer_stops_reading_is_not_lost() {
-    let mut driver = Driver::new();
     let address = peer(|mut link| {
         link.head();
         link.say(b"HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno");
         // Reads on for a while, as a server that closes properly does (RFC 9112, 9.6).
         link.exactly(1 << 20);
     });
-    let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
+    let (mut driver, id) = Driver::facing(address);
     let ticket = driver.client.submit(1, id, 0, Framing::Length(1 << 40), GET).expect("a ticket");
     driver.run_until(|driver| {
         driver.client.write(ticket, &[0; 65536], false);
@@ -171,7 +165,6 @@ fn an_answer_before_a_peer_stops_reading_is_not_lost() {
 
 #[test]
 fn both_directions_flow_at_once() {
-    let mut driver = Driver::new();
     let address = peer(|mut link| {
         link.head();
         link.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -183,7 +176,7 @@ fn both_directions_flow_at_once() {
         link.say(b"0\r\n\r\n");
         link.closed();
     });
-    let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
+    let (mut driver, id) = Driver::facing(address);
     let ticket = driver.client.submit(1, id, 0, Framing::Chunked, CHUNKED).expect("a ticket");
     let mut echoed = 0;
     for round in 0..20 {
@@ -198,7 +191,6 @@ fn both_directions_flow_at_once() {
 
 #[test]
 fn an_upgraded_stream_carries_raw_bytes_both_ways() {
-    let mut driver = Driver::new();
     let address = peer(|mut link| {
         link.head();
         link.say(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nearly");
@@ -207,7 +199,7 @@ fn an_upgraded_stream_carries_raw_bytes_both_ways() {
         link.closed();
         link.say(b"bye");
     });
-    let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
+    let (mut driver, id) = Driver::facing(address);
     let ticket = driver.client.submit(1, id, flag::UPGRADE, Framing::None, GET).expect("a ticket");
     driver.run_until(|driver| driver.seen.iter().any(|seen| seen.has(kind::UPGRADED)));
     driver.client.write(ticket, b"0\r\n\r", false);

@@ -52,6 +52,13 @@ impl Driver {
         Self::with_room(1 << 20, 64)
     }
 
+    /// With one endpoint: a peer at the address.
+    pub fn facing(address: SocketAddr) -> (Self, u32) {
+        let mut driver = Self::new();
+        let id = driver.client.add_endpoint(&options(address)).expect("an endpoint");
+        (driver, id)
+    }
+
     pub fn with_room(slab: usize, rows: usize) -> Self {
         Self {
             client: Client::new(b"\r\nvia: 1.1 test").expect("a descriptor"),
