@@ -15,8 +15,8 @@ export type Verdict = (typeof Verdict)[keyof typeof Verdict]
 export interface RunningPlan {
   readonly plan: Plan
   readonly pipeline: Pipeline
-  /** Edits of the response's header block, by route id; null for none. */
-  readonly responseEdits: readonly (((block: string) => string) | null)[]
+  /** Edits of the response's header block, by route id; 0 for none. */
+  readonly responseEdits: readonly number[]
   /** `\r\nvia: 1.1 polygate`, or ''. */
   readonly via: string
   /** Counts a request that begins with it. */

@@ -245,6 +245,8 @@ export function createGateway(): Gateway {
       undo.push(() => upstreams.release())
       const forwardRoutes = compileForwardRoutes(plan, heads, plan.routes.map(compileTarget))
       undo.push(() => forwardRoutes.release())
+      const responseEdits = compileResponseEdits(plan, nativeExchanges)
+      undo.push(() => responseEdits.release())
       const counted = metrics.forPlan(plan)
       const requestLog = plan.accessLog === null ? null : openAccessLog(plan.accessLog)
       const trusts = compileTrust(plan.forwarded.trustedProxies, nativeExchanges)
@@ -295,7 +297,7 @@ export function createGateway(): Gateway {
       const running: RunningPlan = {
         plan,
         pipeline: pipeline(stages),
-        responseEdits: compileResponseEdits(plan),
+        responseEdits: responseEdits.list,
         via: plan.forwarded.via ? '\r\nvia: 1.1 polygate' : '',
         begun: () => counted.begin(),
         exchanges: 0,

@@ -57,9 +57,12 @@ export class DirectCommands {
     this.#write(Command.forward, tag, endpoint, flags | (how << howShift), policy)
   }
 
-  /** Sends what a row of `onBatch` says of the slot's response. With the response's last row the slot ends. */
-  relay(slot: number, row: number, flags: number): void {
-    this.#write(Command.relay, slot, row, flags, 0)
+  /**
+   * Sends what a row of `onBatch` says of the slot's response. With the response's last row the slot ends. `edits`: of
+   * `responseEdits`, or 0.
+   */
+  relay(slot: number, row: number, flags: number, edits: number): void {
+    this.#write(Command.relay, slot, row, flags, edits)
   }
 
   /** Forgets the upstream's part. */

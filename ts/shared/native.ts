@@ -206,13 +206,18 @@ export interface NativeExchanges {
    * by line feeds. Only where the front end is watched.
    */
   direct(client: UpstreamClient, onEvents: (count: number) => void, statusLines: string): DirectEvents
-  /**
-   * Inside `onBatch`: the command `relay` (see DirectCommands) with lines to add, each as `\r\nname: value`, and lines
-   * in place of the row's; null for none.
-   */
-  relay(slot: number, row: number, flags: number, extra: string | null, block: string | null): void
+  /** Inside `onBatch`: the command `relay` (see DirectCommands) with lines to add, each as `\r\nname: value`. */
+  relay(slot: number, row: number, flags: number, edits: number, extra: string): void
   /** A whole response of our own. `body`: bytes, or the length of one that is not sent. The slot ends by itself. */
   answer(slot: number, status: number, flags: number, block: string, body: Uint8Array | number): void
+  /**
+   * Compiles edits of response heads: fields of `removed` names (each followed by a line feed, any case) go, then the
+   * lines of `added` come. A number above 0, valid until `dropResponseEdits`.
+   */
+  responseEdits(removed: string, added: string): number
+  dropResponseEdits(edits: number): void
+  /** Takes and gives lines of `\r\nname: value`. */
+  editResponse(edits: number, block: string): string
   /** Does what DirectCommands have written down; by itself that happens when `onEvents` or `onBatch` returns. */
   run(): void
   /** The front end has just begun to listen for this listener, numbered from 1. False: it is not watched. */

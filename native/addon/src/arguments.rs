@@ -175,14 +175,6 @@ impl<const N: usize> Arguments<N> {
         kind == sys::ValueType::napi_string && self.append_latin1(index, out)
     }
 
-    /// Appends a string as latin-1. False for null and undefined: nothing was appended.
-    pub fn optional_latin1_onto(&self, index: usize, out: &mut Vec<u8>) -> bool {
-        let mut kind = 0;
-        // SAFETY: as above.
-        unsafe { sys::napi_typeof(self.env, self.values[index], &raw mut kind) };
-        kind == sys::ValueType::napi_string && self.append_latin1(index, out)
-    }
-
     /// The bytes of an `ArrayBuffer` or `Uint8Array`, lent for as long as no JS runs.
     #[inline]
     pub fn bytes(&self, index: usize) -> Result<&[u8]> {

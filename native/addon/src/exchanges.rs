@@ -14,12 +14,13 @@ use napi::bindgen_prelude::{Env, Object, Result};
 use napi::sys;
 use napi_derive::napi;
 use polygate_downstream as downstream;
-use polygate_head::{Forwarding, Framing, Head};
+use polygate_head::{Forwarding, Framing, Head, ResponseEdits};
 use polygate_upstream::Framing as Body;
 
 use crate::arguments::{Arguments, checked, method, wrong};
 use crate::direct::{self, Direct};
 use crate::heads::{compose_head, framing_of, release, take_bytes, with_head};
+use crate::response_edits;
 use crate::upstream::ClientHandle;
 
 /// The head's bytes were not seen: TLS, or a front end without the hooks. JS takes them from the front end instead.
@@ -37,6 +38,8 @@ pub struct Exchanges {
     clients: Vec<(Vec<u8>, u32)>,
     path: Vec<u8>,
     host: Vec<u8>,
+    /// By number less 1.
+    pub response_edits: Vec<Option<ResponseEdits>>,
     /// Of requests that go past the front end.
     pub direct: Option<Direct>,
 }
@@ -50,6 +53,7 @@ pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
         clients: Vec::new(),
         path: Vec::new(),
         host: Vec::new(),
+        response_edits: Vec::new(),
         direct: None,
     }));
     let data = this.cast::<c_void>();
@@ -70,6 +74,9 @@ pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
         method(c"run", direct::run, data),
         method(c"listening", direct::listening, data),
         method(c"requestId", request_id, data),
+        method(c"responseEdits", response_edits::compile, data),
+        method(c"dropResponseEdits", response_edits::forget, data),
+        method(c"editResponse", response_edits::apply, data),
     ];
     // SAFETY: as above; names and callbacks are static.
     let status = unsafe { sys::napi_define_properties(raw, object.raw(), properties.len(), properties.as_ptr()) };

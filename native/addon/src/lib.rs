@@ -6,6 +6,7 @@ mod downstream;
 mod exchanges;
 mod heads;
 mod parent;
+mod response_edits;
 mod upstream;
 
 /// The addon's version; `ts/shared/native.ts` refuses an addon of another version than the package's.

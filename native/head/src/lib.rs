@@ -26,6 +26,7 @@ mod path;
 mod policy;
 mod refusal;
 mod request_id;
+mod response_edits;
 mod slots;
 mod target;
 
@@ -34,4 +35,5 @@ pub use head::{Flag, Framing, Head, Limits, Method};
 pub use policy::{Edit, EditKind, HeaderEdits, HostMode, Policy, PolicyError, PolicyOptions};
 pub use refusal::Refusal;
 pub use request_id::sane_request_id;
+pub use response_edits::ResponseEdits;
 pub use slots::Heads;

@@ -45,8 +45,8 @@ pub struct Client {
     pub(crate) cipher: Vec<u8>,
     /// The time of the last look at the clock; deadlines need no better.
     pub(crate) clock_us: u64,
-    clock_held: bool,
-    epoch: Instant,
+    pub(crate) clock_held: bool,
+    pub(crate) epoch: Instant,
 }
 
 impl Client {
@@ -90,30 +90,6 @@ impl Client {
     /// Requests that have a ticket.
     pub fn in_flight(&self) -> usize {
         self.in_flight
-    }
-
-    /// Microseconds since this client was made.
-    pub fn now_us(&self) -> u64 {
-        self.epoch.elapsed().as_micros() as u64
-    }
-
-    pub(crate) fn look_at_clock(&mut self) -> u64 {
-        if !self.clock_held {
-            self.clock_us = self.now_us();
-        }
-        self.clock_us
-    }
-
-    /// For callers that are about to do many things in little time: the clock is looked at now, and not again before
-    /// [`Client::release_clock`].
-    pub fn hold_clock(&mut self) {
-        self.clock_us = self.now_us();
-        self.clock_held = true;
-    }
-
-    /// Ends what [`Client::hold_clock`] began.
-    pub fn release_clock(&mut self) {
-        self.clock_held = false;
     }
 
     /// When [`Client::tick`] has something to do, on the clock of [`Client::now_us`].

@@ -13,6 +13,7 @@
 
 mod chunked;
 mod client;
+mod clock;
 mod connection;
 mod dispatch;
 mod endpoint;

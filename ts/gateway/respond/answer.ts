@@ -1,6 +1,7 @@
 // Sends the answers that Polygate gives by itself: problem+json (RFC 9457) for a refused or failed request, and the
 // static answers and redirects of routes. Never an internal address, never a stack.
 import { errorKinds, publicCode } from '../../shared/errors.ts'
+import type { NativeExchanges } from '../../shared/native.ts'
 import type { Answer, Exchange } from '../exchange.ts'
 import { isBodiless, statusLine } from './status-lines.ts'
 
@@ -20,20 +21,23 @@ export function problemBody(exchange: Exchange): string {
 }
 
 /** Header lines of `exchange.answer`, each as `\r\nname: value`, and its body; sets what is recorded of it. */
-export function composeAnswer(exchange: Exchange): { block: string; body: string | Uint8Array } {
+export function composeAnswer(
+  exchange: Exchange,
+  exchanges: NativeExchanges,
+): { block: string; body: string | Uint8Array } {
   const { answer } = exchange
   if (answer === null) throw new Error('there is no answer to write')
   exchange.status = answer.status
-  const block = headerBlock(exchange, answer)
+  const block = headerBlock(exchange, answer, exchanges)
   return exchange.code === null
     ? { block, body: answer.body }
     : { block: `${block}\r\ncontent-type: application/problem+json`, body: problemBody(exchange) }
 }
 
 /** Writes `exchange.answer` inside a cork of the caller. The exchange has no byte of another response out. */
-export function writeAnswer(exchange: Exchange, close: boolean): void {
+export function writeAnswer(exchange: Exchange, exchanges: NativeExchanges, close: boolean): void {
   const { response } = exchange
-  const { block, body } = composeAnswer(exchange)
+  const { block, body } = composeAnswer(exchange, exchanges)
   const { status } = exchange
   response.writeStatus(statusLine(status))
   if (exchange.requestId !== '') response.writeHeader('x-request-id', exchange.requestId)
@@ -54,11 +58,11 @@ export function writeAnswer(exchange: Exchange, close: boolean): void {
 }
 
 /** A route's response edits are for its own static answers, not for problems and preflights. */
-function headerBlock(exchange: Exchange, answer: Answer): string {
+function headerBlock(exchange: Exchange, answer: Answer, exchanges: NativeExchanges): string {
   let block = ''
   for (const [name, value] of answer.headers) block += `\r\n${name}: ${value}`
-  const edits = exchange.routeId < 0 ? null : exchange.running.responseEdits[exchange.routeId]!
-  if (edits !== null && exchange.code === null && !exchange.preflight) block = edits(block)
+  const edits = exchange.routeId < 0 ? 0 : exchange.running.responseEdits[exchange.routeId]!
+  if (edits !== 0 && exchange.code === null && !exchange.preflight) block = exchanges.editResponse(edits, block)
   return block + exchange.extraHeaders
 }
 

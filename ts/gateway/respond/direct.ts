@@ -23,14 +23,14 @@ export interface DirectRespond {
 
 export function createDirectRespond(options: DirectRespondOptions): DirectRespond {
   const { client, exchanges, commands, finish, aborted, closing } = options
-  const { slab, rows } = client
+  const { rows } = client
 
   function answer(exchange: Exchange): void {
     if (exchange.phase === Phase.sending) {
       breakOff(exchange)
       return
     }
-    const { block, body } = composeAnswer(exchange)
+    const { block, body } = composeAnswer(exchange, exchanges)
     const { status } = exchange
     const last = exchange.answer!.close || exchange.lastOnConnection || closing()
     const bodiless = isBodiless(status)
@@ -50,7 +50,7 @@ export function createDirectRespond(options: DirectRespondOptions): DirectRespon
     const at = row * rowInts
     exchange.responseBytes += rows[at + Row.bodyLength]!
     if ((kind & RowKind.head) !== 0) relayHead(exchange, row, at)
-    else if ((kind & (RowKind.data | RowKind.end)) !== 0) commands.relay(exchange.slot, row, 0)
+    else if ((kind & (RowKind.data | RowKind.end)) !== 0) commands.relay(exchange.slot, row, 0, 0)
     if ((kind & RowKind.end) !== 0) {
       exchange.ticket = 0
       finish(exchange)
@@ -63,13 +63,8 @@ export function createDirectRespond(options: DirectRespondOptions): DirectRespon
     exchange.phase = Phase.sending
     const flags = (exchange.lastOnConnection || closing() ? RespondFlag.last : 0) | (via === '' ? 0 : RespondFlag.via)
     const edits = responseEdits[exchange.routeId]!
-    if (edits === null && exchange.extraHeaders === '') {
-      commands.relay(exchange.slot, row, flags)
-      return
-    }
-    const from = rows[at + Row.headOffset]!
-    const block = edits === null ? null : edits(slab.latin1Slice(from, from + rows[at + Row.headLength]!))
-    exchanges.relay(exchange.slot, row, flags, exchange.extraHeaders, block)
+    if (exchange.extraHeaders === '') commands.relay(exchange.slot, row, flags, edits)
+    else exchanges.relay(exchange.slot, row, flags, edits, exchange.extraHeaders)
   }
 
   /** Too late for an answer: a cut connection is the only honest sign (RFC 9112 section 8). */

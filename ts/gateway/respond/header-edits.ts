@@ -1,32 +1,7 @@
-// Edits of a response's header block by the route: names taken out, lines added. Compiled per route when the plan is
-// prepared; a route without edits has none and its block goes through as the upstream client made it.
-import type { HeaderEditsPlan, Plan } from '../../config/plan.ts'
-
-/** Takes and gives lines of `\r\nname: value`. */
-export type HeaderEdits = (block: string) => string
-
-/** `remove`: further lower-case names to take out, beside those of the plan. Null where there is nothing to do. */
-export function compileHeaderEdits(plan: HeaderEditsPlan | null, remove: readonly string[] = []): HeaderEdits | null {
-  const removed = new Set(remove)
-  let added = ''
-  if (plan !== null) {
-    for (const name of plan.remove) removed.add(name.toLowerCase())
-    for (const [name, value] of plan.set) {
-      removed.add(name.toLowerCase())
-      added += `\r\n${name}: ${value}`
-    }
-    for (const [name, value] of plan.append) added += `\r\n${name}: ${value}`
-  }
-  if (removed.size === 0) return added === '' ? null : block => block + added
-  return block => {
-    let kept = ''
-    // The block begins with CRLF, so the first piece is empty.
-    for (const line of block.split('\r\n')) {
-      if (line !== '' && !removed.has(line.slice(0, line.indexOf(':')).toLowerCase())) kept += `\r\n${line}`
-    }
-    return kept + added
-  }
-}
+// Edits of a response's header block by the route: names taken out, lines added. Compiled per route into the addon
+// when the plan is prepared (native/head does them), and given back with the plan.
+import type { Plan, RoutePlan } from '../../config/plan.ts'
+import type { NativeExchanges } from '../../shared/native.ts'
 
 /** The gateway's own answer to cross-origin questions must be the only one. */
 const corsNames = [
@@ -38,6 +13,35 @@ const corsNames = [
   'access-control-max-age',
 ]
 
-/** By route id. */
-export const compileResponseEdits = ({ routes }: Plan): (HeaderEdits | null)[] =>
-  routes.map(route => compileHeaderEdits(route.responseHeaders, route.cors === null ? [] : corsNames))
+/** Names to take out, and lines to add. */
+function editsOf({ responseHeaders, cors }: RoutePlan): { removed: Set<string>; added: string } {
+  const removed = new Set(cors === null ? [] : corsNames)
+  let added = ''
+  for (const name of responseHeaders?.remove ?? []) removed.add(name)
+  for (const [name, value] of responseHeaders?.set ?? []) {
+    removed.add(name)
+    added += `\r\n${name}: ${value}`
+  }
+  for (const [name, value] of responseHeaders?.append ?? []) added += `\r\n${name}: ${value}`
+  return { removed, added }
+}
+
+export interface ResponseEdits {
+  /** By route id: the addon's number, or 0 where nothing is edited. */
+  readonly list: readonly number[]
+  release(): void
+}
+
+export function compileResponseEdits({ routes }: Plan, exchanges: NativeExchanges): ResponseEdits {
+  const list = routes.map(route => {
+    const { removed, added } = editsOf(route)
+    if (removed.size === 0 && added === '') return 0
+    return exchanges.responseEdits([...removed, ''].join('\n'), added)
+  })
+  return {
+    list,
+    release() {
+      for (const edits of list) if (edits !== 0) exchanges.dropResponseEdits(edits)
+    },
+  }
+}

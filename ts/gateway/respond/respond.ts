@@ -42,7 +42,7 @@ export interface RespondOptions {
 }
 
 export function createRespond(options: RespondOptions): Respond {
-  const { client, finish, closing } = options
+  const { client, exchanges, finish, closing } = options
   const { slab, rows } = client
   const frontEnd = native()
   const pieces = new UnsentPieces()
@@ -90,7 +90,7 @@ export function createRespond(options: RespondOptions): Respond {
 
   function corked(exchange: Exchange): void {
     if (kind === 0) {
-      writeAnswer(exchange, exchange.answer!.close || isLast(exchange))
+      writeAnswer(exchange, exchanges, exchange.answer!.close || isLast(exchange))
       return
     }
     if ((kind & RowKind.head) !== 0) writeHead(exchange)
@@ -125,7 +125,12 @@ export function createRespond(options: RespondOptions): Respond {
     const edits = responseEdits[exchange.routeId]!
     const sent = slab.latin1Slice(from, from + rows[at + Row.headLength]!)
     const last = isLast(exchange) && !endsWithHead() ? '\r\nconnection: close' : ''
-    const block = exchange.requestId + via + exchange.extraHeaders + (edits === null ? sent : edits(sent)) + last
+    const block =
+      exchange.requestId +
+      via +
+      exchange.extraHeaders +
+      (edits === 0 ? sent : exchanges.editResponse(edits, sent)) +
+      last
     // One call carries the whole header block: the front end checks nothing, the upstream client has checked all.
     if ((kind & RowKind.asciiHead) !== 0) exchange.response.writeHeader('x-request-id', block)
     else exchange.response.writeHeader('x-request-id', Buffer.from(block, 'latin1'))
