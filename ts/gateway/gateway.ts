@@ -6,10 +6,12 @@ import type { AccessLogPlan, Plan } from '../config/plan.ts'
 import { createLog } from '../shared/log.ts'
 import { native, Row, rowInts } from '../shared/native.ts'
 import { DirectCommands, EventKind, eventInts, EventRow } from '../shared/native-direct.ts'
+import { holdTurn, releaseTurn, turnNowMs } from '../shared/turn-clock.ts'
 import { methodNames } from '../shared/native-heads.ts'
 import { acceptStage } from './accept/accept.ts'
 import { loadFrontEnd } from './accept/front-end.ts'
 import { Listeners, type PreparedListeners } from './accept/listeners.ts'
+import { StallReport } from './accept/stalls.ts'
 import { compileTrust } from './accept/trust.ts'
 import type { Gateway } from './control-channel.ts'
 import {
@@ -77,6 +79,7 @@ export function createGateway(): Gateway {
   let draining = false
   let drained: (() => void) | null = null
   let drainLook: NodeJS.Timeout | undefined
+  const stalls = new StallReport(log)
 
   const events = frontEnd.hooked ? nativeExchanges.direct(client, onEvents, statusLines.join('\n')) : null
   const commands = new DirectCommands(events?.commands ?? new Int32Array(1), () => nativeExchanges.run())
@@ -147,28 +150,29 @@ export function createGateway(): Gateway {
   /** What has come and happened past the front end. */
   function onEvents(count: number): void {
     const { rows } = events!
-    const nowMs = performance.now()
+    holdTurn()
     for (let event = 0; event < count; event++) {
       const at = event * eventInts
       const slot = rows[at + EventRow.slot]!
       const kind = rows[at + EventRow.kind]!
       if (kind === EventKind.request) {
-        beginDirect(slot, at, nowMs)
+        beginDirect(slot, at)
       } else {
         const exchange = exchanges.bySlot(slot)
         if (exchange !== null) aborted(exchange)
         commands.end(slot)
       }
     }
+    releaseTurn()
   }
 
-  function beginDirect(slot: number, at: number, nowMs: number): void {
+  function beginDirect(slot: number, at: number): void {
     if (current === null) {
       commands.abort(slot)
       return
     }
     const listener = listeners.byId(events!.rows[at + EventRow.listener]!)
-    const exchange = exchanges.beginDirect(slot, listener, current, nowMs)
+    const exchange = exchanges.beginDirect(slot, listener, current, turnNowMs())
     exchange.eventAt = at
     current.begun()
     try {
@@ -188,6 +192,7 @@ export function createGateway(): Gateway {
 
   function onBatch(count: number): void {
     const { rows } = client
+    holdTurn()
     for (let row = 0; row < count; row++) {
       const at = row * rowInts
       const tag = rows[at + Row.tag]!
@@ -204,6 +209,7 @@ export function createGateway(): Gateway {
         broken(exchange, error)
       }
     }
+    releaseTurn()
   }
 
   /** An error of our own: this request gets a 500 or a closed connection, the others go on. */
@@ -327,18 +333,6 @@ export function createGateway(): Gateway {
   }
 
   metrics.frontEndAnswers = () => addon.frontEndAnswers()
-  let stalls = 0
-  let stalling = false
-
-  /** Once when connections begin to wait for a descriptor, and once when they no longer do. */
-  function sayStalls(): void {
-    const now = addon.frontEndStalls()
-    if (now !== stalls && !stalling) log.error('no file descriptor free: new connections wait (see `ulimit -n`)')
-    else if (now === stalls && stalling) log.info('new connections are accepted again')
-    stalling = now !== stalls
-    stalls = now
-  }
-
   /** Over all plans: a reload must not take back what was counted. */
   let linesLost = 0
   metrics.accessLogDropped = () => linesLost
@@ -398,7 +392,7 @@ export function createGateway(): Gateway {
       })
     },
     takeMetrics() {
-      sayStalls()
+      stalls.look()
       return metrics.take()
     },
   }

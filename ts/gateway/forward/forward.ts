@@ -13,6 +13,7 @@ import {
   type UpstreamClient,
 } from '../../shared/native.ts'
 import type { DirectCommands } from '../../shared/native-direct.ts'
+import { turnNowMs } from '../../shared/turn-clock.ts'
 import type { RequestHeads } from '../../shared/native-heads.ts'
 import { Phase, Verdict, type Exchange } from '../exchange.ts'
 import type { Stages } from '../pipeline.ts'
@@ -103,7 +104,7 @@ export function forwardStage(options: ForwardOptions): Forward {
   }
 
   function again(exchange: Exchange, reason: number, flags: number): Verdict {
-    const nowMs = performance.now()
+    const nowMs = turnNowMs()
     return fail(exchange, upstreams.list[exchange.upstream]!, reason, flags, nowMs) || attempt(exchange, nowMs)
   }
 
@@ -158,7 +159,7 @@ export function forwardStage(options: ForwardOptions): Forward {
       resumeClient(exchange)
       if ((kind & (RowKind.head | RowKind.data | RowKind.end | RowKind.error)) === 0) return Verdict.later
     }
-    const nowMs = performance.now()
+    const nowMs = turnNowMs()
     if ((kind & RowKind.error) !== 0) {
       exchange.ticket = 0
       resumeClient(exchange)
@@ -212,7 +213,7 @@ export function forwardStage(options: ForwardOptions): Forward {
     if (exchange.direct) commands.cancel(exchange.slot)
     else client.cancel(exchange.ticket)
     exchange.ticket = 0
-    upstreams.list[exchange.upstream]!.abandoned(exchange.endpoint, exchange.submittedAtMs, performance.now())
+    upstreams.list[exchange.upstream]!.abandoned(exchange.endpoint, exchange.submittedAtMs, turnNowMs())
   }
 
   function keepForReplay(exchange: Exchange, chunk: ArrayBuffer): void {

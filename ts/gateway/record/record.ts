@@ -2,6 +2,7 @@
 // every exchange that ends, whatever its end.
 import type { Plan } from '../../config/plan.ts'
 import type { NativeExchanges } from '../../shared/native.ts'
+import { turnNowMs } from '../../shared/turn-clock.ts'
 import type { RequestHeads } from '../../shared/native-heads.ts'
 import type { Exchange } from '../exchange.ts'
 import type { AccessLog } from './access-log.ts'
@@ -22,7 +23,7 @@ export interface RecordOptions {
 export function recordStage(options: RecordOptions): (exchange: Exchange) => void {
   const { plan, heads, exchanges, metrics, worker, accessLog } = options
   return exchange => {
-    const durationMs = performance.now() - exchange.startedAtMs
+    const durationMs = turnNowMs() - exchange.startedAtMs
     const { routeId, methodId, status, requestBytes, responseBytes } = exchange
     metrics.record(routeId, methodId, status, durationMs, requestBytes, responseBytes)
     if (routeId < 0 && exchange.code !== null) worker.rejected(exchange.code)
