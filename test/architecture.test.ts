@@ -73,7 +73,6 @@ const exceptions: readonly { readonly from: RegExp; readonly to: RegExp; readonl
   { from: /^ts\/gateway\//, to: /^ts\/control\/messages\.ts$/, why: 'the words of the channel between the two' },
   { from: /^ts\/build\//, to: /^ts\/config\/json-schema\.ts$/, why: 'the schema file is generated from it' },
   { from: /^ts\/shared\//, to: /^ts\/config\/plan\.ts$/, why: 'the plan is plain words, known everywhere' },
-  { from: /^ts\/config\//, to: /^ts\/gateway\/match\//, why: 'a path pattern is checked by what will compile it' },
 ]
 
 const excepted = (one: Import): boolean => exceptions.some(({ from, to }) => from.test(one.from) && to.test(one.to))

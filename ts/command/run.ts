@@ -88,7 +88,8 @@ export async function runControl(control: Control, log: Log, onReady: (control: 
   return ended
 }
 
-/** `ready http://127.0.0.1:8080 workers=2 plugins=0 front-end="…"`: tools wait for it. */
+/** `ready http://127.0.0.1:8080 workers=2 plugins=0 front-end="…"`: tools wait for it, and know its words. A plan of this
+ *  version has no plugins. */
 export function readyLine(control: Control): string {
   const { listen, workers } = control.plan
   const url = listen[0] ? listenerUrl(listen[0]) : 'none'

@@ -9,7 +9,8 @@ import { test } from 'node:test'
 import { startGateway } from '../../helpers/gateway.ts'
 import { startRecorder, type Recorded } from '../../helpers/recorder.ts'
 import { methodOf, readRequest, targetOf, type WireMessage } from '../../helpers/wire.ts'
-import { mutate, seededRandom } from './mutate.ts'
+import { seededRandom } from '../../helpers/random.ts'
+import { mutate } from './mutate.ts'
 import { send, type RawCase, type Target } from './replay.ts'
 
 const runs = Number(process.env['POLYGATE_FUZZ_RUNS'] ?? 5000)

@@ -1,18 +1,7 @@
 // Seeded random mutations of raw requests: bytes changed, cut, doubled, and the tokens put in that smuggling is made
 // of. The same seed gives the same byte strings. Called by fuzz.test.ts.
 
-export type Random = () => number
-
-/** mulberry32: 32 bits of state are enough for test input. Gives numbers in [0, 1). */
-export function seededRandom(seed: number): Random {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
-  }
-}
+import type { Random } from '../../helpers/random.ts'
 
 const tokens = [
   ...[

@@ -91,14 +91,3 @@ export function eject({ health }: Member, nowMs: number): void {
 export function setDown({ health }: Member, down: boolean): void {
   for (let i = 0; i < 2; i++) health.checked(!down, 'test')
 }
-
-/** mulberry32: the same random numbers in every run of a test. */
-export function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000
-  }
-}

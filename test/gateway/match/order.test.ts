@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { RoutePlan } from '../../../ts/config/plan.ts'
 import { compileRouter } from '../../../ts/gateway/match/router.ts'
+import { seededRandom } from '../../helpers/random.ts'
 import { anyOrigin, forward, headers, routeOf } from './routes.ts'
 
 interface Request {
@@ -120,21 +121,10 @@ function expected(routes: readonly RoutePlan[], request: Request): Answer & { re
   return { ...found, preflight: asked && Boolean(routes[found.route]?.cors) }
 }
 
-/** Mulberry32: the same routes on every run, named by their seed when one fails. */
-function randomOf(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
 const expressions = ['~^/a', '~b', '~^/[ab]/c$', '~^/(?<x>[^/]+)/b', '~c$']
 
 function randomCase(seed: number) {
-  const random = randomOf(seed)
+  const random = seededRandom(seed)
   const below = (limit: number): number => Math.floor(random() * limit)
   const pick = <T>(values: readonly T[]): T => values[below(values.length)]!
   const some = <T>(values: readonly T[]): T[] => values.filter(() => random() < 0.4)

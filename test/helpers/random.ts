@@ -1,0 +1,14 @@
+// Random numbers that are the same in every run, so that a failing case can be named by its seed.
+
+export type Random = () => number
+
+/** mulberry32: 32 bits of state are enough for test input. Gives numbers in [0, 1). */
+export function seededRandom(seed: number): Random {
+  let state = seed | 0
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000
+  }
+}
