@@ -13,8 +13,16 @@ export interface Certificate {
 
 export interface Authority extends Certificate {
   readonly folder: string
-  /** Signs a certificate for names and IP addresses. `expired`: its time ended in 2001. */
-  issue(name: string, options?: { readonly names?: readonly string[]; readonly expired?: boolean }): Certificate
+  issue(name: string, options?: IssueOptions): Certificate
+}
+
+export interface IssueOptions {
+  /** Names and IP addresses; by default the name alone. */
+  readonly names?: readonly string[]
+  /** Its time ended in 2001. */
+  readonly expired?: boolean
+  /** What openssl's `-newkey` takes, by default a key on P-256. */
+  readonly newKey?: readonly string[]
 }
 
 function openssl(args: readonly string[], folder: string): void {
@@ -23,23 +31,24 @@ function openssl(args: readonly string[], folder: string): void {
   if (run.status !== 0) throw new Error(`openssl ${args.join(' ')}: ${run.stderr}`)
 }
 
-const keyArgs = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
+const p256 = ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256']
 
 /** A new authority in a folder of its own, removed with the test. */
 export function makeAuthority(scope: Scope): Authority {
   const folder = mkdtempSync(join(tmpdir(), 'polygate-certificates-'))
   scope.after(() => rmSync(folder, { recursive: true, force: true }))
   const root = ['-x509', '-subj', '/CN=Polygate Test Authority', '-days', '30', '-keyout', 'ca.key', '-out', 'ca.pem']
-  openssl(['req', ...keyArgs, ...root], folder)
+  openssl(['req', '-newkey', ...p256, '-nodes', ...root], folder)
   return {
     folder,
     certificate: join(folder, 'ca.pem'),
     key: join(folder, 'ca.key'),
-    issue: (name, { names = [name], expired = false } = {}) => {
+    issue: (name, { names = [name], expired = false, newKey = p256 } = {}) => {
       const file = name.replace(/[^a-z0-9.-]/gi, '_') + (expired ? '-expired' : '')
       const isAddress = (one: string): boolean => /^[\d.]+$|:/.test(one)
       const alternatives = names.map(one => `${isAddress(one) ? 'IP' : 'DNS'}:${one}`).join(',')
-      openssl(['req', ...keyArgs, '-subj', `/CN=${name}`, '-keyout', `${file}.key`, '-out', `${file}.csr`], folder)
+      const files = ['-keyout', `${file}.key`, '-out', `${file}.csr`]
+      openssl(['req', '-newkey', ...newKey, '-nodes', '-subj', `/CN=${name}`, ...files], folder)
       writeFileSync(join(folder, `${file}.ext`), `subjectAltName=${alternatives}\n`)
       // `x509` knows no dates before today: `ca` does, but needs an index of its own.
       if (expired) signExpired(folder, file)

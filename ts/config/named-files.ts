@@ -108,7 +108,7 @@ class FileReader {
   #certificates(node: Node | undefined, trail: Trail | null): readonly X509Certificate[] | null {
     const pem = this.#read(node, trail)
     if (!node || pem === null) return null
-    const blocks = pem.match(/-----BEGIN (TRUSTED )?CERTIFICATE-----[^-]*-----END (TRUSTED )?CERTIFICATE-----/g) ?? []
+    const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []
     if (blocks.length === 0) {
       this.#wrong(node, trail, 'holds no certificate, expected PEM (-----BEGIN CERTIFICATE-----)')
       return null
@@ -129,7 +129,12 @@ class FileReader {
     const pem = this.#read(node, trail)
     if (!node || pem === null) return null
     try {
-      return createPrivateKey(pem)
+      const key = createPrivateKey(pem)
+      const kind = keyKind(key)
+      const bits = key.asymmetricKeyDetails?.modulusLength ?? 0
+      if (supportedKinds.has(kind) || (key.asymmetricKeyType === 'rsa' && bits >= 2048 && bits <= 4096)) return key
+      this.#wrong(node, trail, `holds a key of ${kind}, expected RSA of 2048 to 4096 bits, P-256, P-384 or Ed25519`)
+      return null
     } catch (error) {
       const encrypted = (error as NodeJS.ErrnoException).code === 'ERR_MISSING_PASSPHRASE' || pem.includes('ENCRYPTED')
       const reason = encrypted
@@ -150,6 +155,15 @@ class FileReader {
   #wrong(node: Node, trail: Trail | null, message: string): void {
     this.#problems.add(node.offset, trail, `file ${describe(node)}: ${message}`)
   }
+}
+
+/** What native/downstream and native/upstream (rustls with ring) can sign with, beside RSA of 2048 to 4096 bits. */
+const supportedKinds = new Set(['prime256v1', 'secp384r1', 'ed25519'])
+
+/** `RSA of 1024 bits`, `secp521r1`, `dsa`. */
+function keyKind({ asymmetricKeyType: type, asymmetricKeyDetails: details }: KeyObject): string {
+  if (type === 'rsa') return `RSA of ${details?.modulusLength} bits`
+  return (type === 'ec' ? details?.namedCurve : type) ?? 'an unknown kind'
 }
 
 function isFolder(file: string): boolean {

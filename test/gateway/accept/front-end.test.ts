@@ -353,6 +353,21 @@ describe('seen', options, () => {
   })
 })
 
+test('keys of all kinds that the configuration allows', options, async t => {
+  const authority = makeAuthority(t)
+  const p384 = ['ec', '-pkeyopt', 'ec_paramgen_curve:P-384']
+  for (const newKey of [['rsa:2048'], ['rsa:4096'], p384, ['ed25519']]) {
+    const app = startApp(t, { tls: authority.issue('keys.example', { newKey }) })
+    for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+      const client = await RawClient.connectTls(t, app.port, { maxVersion })
+      await client.send(get('/1'))
+      await client.finals(1)
+      assert.deepEqual(bodies(client), ['/1'])
+      client.destroy()
+    }
+  }
+})
+
 test('a held listener lets clients wait, and serves them when it accepts', options, async t => {
   const app = startApp(t, { held: true })
   const open = startApp(t)
