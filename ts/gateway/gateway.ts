@@ -230,7 +230,11 @@ export function createGateway(): Gateway {
     // Past the front end it has been done: with the last byte, or the client's end.
     if (!exchange.direct) nativeExchanges.end(exchange.slot)
     exchanges.end(exchange)
-    if (running.exchanges === 0 && running !== current) running.release()
+    if (running.exchanges === 0 && running !== current) {
+      // What is written down for it must be done with what the plan has acquired.
+      nativeExchanges.run()
+      running.release()
+    }
     endDrain()
   }
 
