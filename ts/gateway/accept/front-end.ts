@@ -67,7 +67,8 @@ function isNative(loaded: Partial<Uws>): loaded is Uws {
 }
 
 /**
- * Loads the front end. Throws one Error that says what was tried and what is needed.
+ * Loads the front end. Throws one Error that says what was tried and what is needed. `hooks: false` leaves it as it is, as
+ * it must be left elsewhere than on Linux.
  *
  * What uWebSockets.js 20.57 does by itself, as measured (it is not documented), and what the hooks change:
  *
@@ -91,12 +92,12 @@ function isNative(loaded: Partial<Uws>): loaded is Uws {
  * - TLS: `SSLApp` takes certificates by file name only, has 1.2 as its fixed minimum, asks for client certificates without
  *   insisting, and has no way to exchange a certificate. Hooked: it is not used; TLS is done below (rustls).
  */
-export function loadFrontEnd(): FrontEnd {
+export function loadFrontEnd({ hooks = true } = {}): FrontEnd {
   const load = createRequire(import.meta.url)
   const failures: string[] = []
   for (const { file, packageFolder, remark } of candidates()) {
     // Before it is loaded: the front end creates its loop while it loads. A file that does not load is not watched.
-    const hooked = native().frontEndWatch(file, defaultLimits.maxHeadBytes, defaultLimits.maxHeaders)
+    const hooked = hooks && native().frontEndWatch(file, defaultLimits.maxHeadBytes, defaultLimits.maxHeaders)
     try {
       const uws = load(file) as Partial<Uws> & Settings
       if (!isNative(uws)) throw new Error('not uWebSockets.js')
