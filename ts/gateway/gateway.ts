@@ -2,7 +2,7 @@
 // each other. A plan is prepared beside the running one and switched to in one assignment; exchanges hold on to the
 // plan they began with, and what a plan has acquired is released when its last exchange has ended.
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
-import type { AccessLogPlan, Plan } from '../config/plan.ts'
+import type { Plan } from '../config/plan.ts'
 import { createLog } from '../shared/log.ts'
 import { native, Row, rowInts } from '../shared/native.ts'
 import { DirectCommands, EventKind, eventInts, EventRow } from '../shared/native-direct.ts'
@@ -36,7 +36,8 @@ import { guardStage } from './guard/guard.ts'
 import { localStage, matchStage } from './match/match.ts'
 import { compileTarget } from './match/target.ts'
 import { pipeline } from './pipeline.ts'
-import { AccessLog, type AccessLogEvents } from './record/access-log.ts'
+import type { AccessLog } from './record/access-log.ts'
+import { AccessLogs } from './record/access-logs.ts'
 import { WorkerMetrics, type PlanMetrics } from './record/metrics.ts'
 import { clientGone, recordStage } from './record/record.ts'
 import { compileResponseEdits } from './respond/header-edits.ts'
@@ -80,6 +81,7 @@ export function createGateway(): Gateway {
   let drained: (() => void) | null = null
   let drainLook: NodeJS.Timeout | undefined
   const stalls = new StallReport(log)
+  const accessLogs = new AccessLogs(log)
 
   const events = frontEnd.hooked ? nativeExchanges.direct(client, onEvents, statusLines.join('\n')) : null
   const commands = new DirectCommands(events?.commands ?? new Int32Array(1), () => nativeExchanges.run())
@@ -258,7 +260,7 @@ export function createGateway(): Gateway {
       const responseEdits = compileResponseEdits(plan, nativeExchanges)
       undo.push(() => responseEdits.release())
       const counted = metrics.forPlan(plan)
-      const requestLog = plan.accessLog === null ? null : openAccessLog(plan.accessLog)
+      const requestLog = plan.accessLog === null ? null : accessLogs.open(plan.accessLog)
       const trusts = compileTrust(plan.forwarded.trustedProxies, nativeExchanges)
       const cors = crossOrigin(plan, heads)
       const stages = {
@@ -337,20 +339,7 @@ export function createGateway(): Gateway {
   }
 
   metrics.frontEndAnswers = () => addon.frontEndAnswers()
-  /** Over all plans: a reload must not take back what was counted. */
-  let linesLost = 0
-  metrics.accessLogDropped = () => linesLost
-
-  function openAccessLog(plan: AccessLogPlan): AccessLog {
-    const { target } = plan
-    const events: AccessLogEvents = {
-      lost: lines => void (linesLost += lines),
-      failing: reason => log.error('access log cannot be written', { target, reason }),
-      recovered: lines => log.info('access log is written again', { target, lost: lines }),
-    }
-    return new AccessLog(plan, {}, events)
-  }
-
+  metrics.accessLogDropped = () => accessLogs.linesLost
   metrics.gauges = {
     pool: () => poolGauges(upstreams, client),
     health: () => healthGauges(upstreams),
