@@ -39,7 +39,12 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   }
   if (request.url!.startsWith('/bytes/')) return void response.end(Buffer.alloc(Number(request.url!.slice(7)), 'x'))
   const hash = createHash('sha256')
-  request.on('data', (part: Buffer) => hash.update(part))
+  request.on('data', (part: Buffer) => {
+    hash.update(part)
+    if (request.url !== '/slow-reader') return
+    request.pause()
+    setImmediate(() => request.resume())
+  })
   request.on('end', () => {
     const { method, url, headers } = request
     const text = JSON.stringify({ method, url, headers, sha256: hash.digest('hex') })
@@ -257,6 +262,21 @@ describe('served', () => {
       assert.equal(down.body.length, size)
       assert.ok(down.body.every(byte => byte === 120))
     }
+  })
+
+  test('a body of 30 MB to an upstream that sips, with the next request behind it', async t => {
+    const body = randomBytes(30_000_000)
+    const client = await RawClient.connectTls(t, ports.sni)
+    void client.send(`POST /slow-reader HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n`)
+    void client.send(body)
+    void client.send(get('/behind'))
+    const { finals } = await client.finals(2)
+    const told = finals.map(one => JSON.parse(one.body.toString()) as { url: string; sha256: string })
+    assert.deepEqual(
+      told.map(({ url }) => url),
+      ['/slow-reader', '/behind'],
+    )
+    assert.equal(told[0]!.sha256, createHash('sha256').update(body).digest('hex'))
   })
 
   test('a response of 40 MB to a reader that sips, then the next one, then a close at its last byte', async t => {
