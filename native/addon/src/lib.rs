@@ -5,6 +5,7 @@ mod direct;
 mod downstream;
 mod exchanges;
 mod heads;
+mod idle_metrics;
 mod parent;
 mod response_edits;
 mod upstream;

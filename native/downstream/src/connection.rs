@@ -345,6 +345,7 @@ impl Connection {
     pub fn hang_up(&mut self) {
         self.drop_stash(self.stash_len());
         self.end = End::Seen;
+        self.stopped = false;
     }
 
     /// Bytes to read at once: what is behind the message must fit the stash.

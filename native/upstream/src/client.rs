@@ -10,7 +10,7 @@ use crate::connection::Connection;
 use crate::endpoint::{Endpoint, EndpointOptions, Stats};
 use crate::exchange::{Body, Exchange, Framing, HIGH_WATER, NONE, Stage};
 use crate::reactor::{Epoll, Event, Reactor};
-use crate::row::{Batch, Reason, Row, attempt, kind};
+use crate::row::{Reason, attempt};
 use crate::wheel::{TICK_US, Wheel};
 
 /// A ticket is generation (15 bits) and index (16 bits): positive as an i32, never 0.
@@ -46,6 +46,8 @@ pub struct Client {
     /// The time of the last look at the clock; deadlines need no better.
     pub(crate) clock_us: u64,
     pub(crate) clock_held: bool,
+    /// The exchange that was submitted last.
+    pub(crate) latest: u32,
     pub(crate) epoch: Instant,
 }
 
@@ -78,6 +80,7 @@ impl Client {
             cipher: Vec::new(),
             clock_us: 0,
             clock_held: false,
+            latest: NONE,
             epoch: Instant::now(),
         }
     }
@@ -167,6 +170,7 @@ impl Client {
             endpoint.in_flight += 1;
         }
         self.in_flight += 1;
+        self.latest = index;
         Ok(i32::from(self.exchanges[index as usize].generation) << INDEX_BITS | index as i32)
     }
 
@@ -278,63 +282,6 @@ impl Client {
     /// Whether [`Client::flush`] has something to do.
     pub fn must_flush(&self) -> bool {
         !self.dirty.is_empty()
-    }
-
-    /// Whether a [`Client::turn`] has rows to give without any socket being ready.
-    pub fn more(&self) -> bool {
-        self.cursor < self.events.len() || self.full || !self.pending.is_empty()
-    }
-
-    /// Forgets readiness that was fetched but not acted upon; the reactor tells it again.
-    pub fn leave_turn(&mut self) {
-        self.events.clear();
-        self.cursor = 0;
-        self.full = false;
-        self.release_clock();
-    }
-
-    /// Reads what is ready into `slab` and describes it in `rows`. Returns the number of rows; an exchange has at most
-    /// one in a batch. When [`Client::more`] then holds, slab or rows were full: call again once they are read. The
-    /// clock is held until [`Client::leave_turn`].
-    pub fn turn(&mut self, slab: &mut [u8], rows: &mut [i32]) -> usize {
-        self.hold_clock();
-        let mut batch = Batch::new(slab, rows);
-        if self.cursor >= self.events.len() {
-            self.events.clear();
-            self.cursor = 0;
-            // A failing epoll_wait means a broken descriptor of our own; the deadlines end what hangs on it.
-            self.full = self.reactor.wait(&mut self.events).unwrap_or(false);
-        }
-        while let Some(event) = self.events.get(self.cursor).copied() {
-            if !batch.has_row() || !self.event(event, &mut batch) {
-                return batch.count();
-            }
-            self.cursor += 1;
-        }
-        while batch.has_row() {
-            let Some(pending) = self.pending.pop_front() else { break };
-            self.push_pending(&pending, &mut batch);
-        }
-        batch.count()
-    }
-
-    fn push_pending(&mut self, pending: &Pending, batch: &mut Batch) {
-        let now = self.clock_us;
-        match *pending {
-            Pending::Failed { tag, reason, attempt, started_us } => {
-                let elapsed_us = now.saturating_sub(started_us);
-                let row = Row { tag, kind: kind::ERROR, reason, attempt, elapsed_us, ..Row::default() };
-                batch.push(&row, 0);
-            }
-            Pending::Drained { exchange, generation } => {
-                let exchange = &mut self.exchanges[exchange as usize];
-                if exchange.generation == generation && exchange.drained {
-                    exchange.drained = false;
-                    let elapsed_us = now.saturating_sub(exchange.started_us);
-                    batch.push(&Row { tag: exchange.tag, kind: kind::DRAIN, elapsed_us, ..Row::default() }, 0);
-                }
-            }
-        }
     }
 
     pub(crate) fn endpoint_mut(&mut self, id: u32) -> Option<&mut Endpoint> {

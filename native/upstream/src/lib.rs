@@ -26,6 +26,7 @@ pub mod row;
 mod socket;
 mod tls;
 mod transfer;
+mod turn;
 mod wheel;
 
 pub use client::Client;

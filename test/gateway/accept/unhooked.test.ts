@@ -31,6 +31,7 @@ function listenersOf(t: TestContext): Listeners {
     unixSockets: true,
     handlers: {
       request: (response, request, listener) => void response.end(`${listener.scheme} ${request.getHeader('host')}`),
+      listening: () => {},
       webSockets: () => {},
     },
   })

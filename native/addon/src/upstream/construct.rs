@@ -8,6 +8,8 @@ use napi::bindgen_prelude::{FromNapiValue, Object};
 use napi::{Env, JsValue, Result, sys};
 use polygate_upstream::{Client, row};
 
+use crate::idle_metrics;
+
 use super::call::Call;
 use super::functions::{
     js_add_endpoint, js_cancel, js_close, js_pause, js_remove_endpoint, js_resume, js_stats, js_submit, js_write,
@@ -123,6 +125,7 @@ unsafe fn open(call: &Call<2>, this: *mut Binding) -> std::result::Result<(), i3
         let mut uv_loop = ptr::null_mut();
         ok(sys::napi_get_uv_event_loop(env, &raw mut uv_loop))?;
         let uv_loop = uv_loop.cast::<c_void>();
+        idle_metrics::stop(uv_loop);
         let poll = binding.poll.insert(Handle::new(uv::POLL, this.cast())).raw();
         let prepare = binding.prepare.insert(Handle::new(uv::PREPARE, this.cast())).raw();
         let timer = binding.timer.insert(Handle::new(uv::TIMER, this.cast())).raw();
