@@ -208,6 +208,25 @@ test('server names and client certificates come and go with a reload', async t =
   assert.equal(await shown(t, gateway.port, 'named.example'), 'old.example')
 })
 
+test('a port changes from TLS to plain and back', async t => {
+  const { gateway, yaml } = await startSite(t)
+  const kept = await RawClient.connectTls(t, gateway.port)
+  await gateway.reload(yaml().replace(/, tls: \{.*\} \}/, ' }'))
+  // A connection of that moment may still have been given to the listener before.
+  let status = 0
+  while (status !== 200) {
+    const client = await RawClient.connect(t, gateway.port)
+    await client.send(get('/plain'))
+    status = statusOf((await client.finals(1)).finals[0] ?? { startLine: 'HTTP/1.1 0 ' })
+  }
+  await kept.send(get('/kept'))
+  assert.equal((await kept.finals(1)).finals.length, 1)
+  await gateway.reload(yaml())
+  let name = ''
+  while (name === '') name = await shown(t, gateway.port).catch(() => '')
+  assert.equal(name, 'old.example')
+})
+
 test('--watch: a renewed certificate needs no signal', async t => {
   const { gateway, authority, use } = await startSite(t, { args: ['--watch'] })
   const kept = await RawClient.connectTls(t, gateway.port)

@@ -234,6 +234,19 @@ fn what_a_connection_waits_for() {
 }
 
 #[test]
+fn a_refused_client_goes_in_the_end_also_where_others_may_stay() {
+    for (idle_ms, lasts_ms) in [(0, 5000), (60_000, 5000), (1000, 1000)] {
+        let (mut connection, mut kernel) = (connection(), Kernel::of(&[b"no\r\n\r\n"], EMPTY));
+        receive(&mut connection, &mut kernel);
+        let overdue = |connection: &mut Connection, now_ms| connection.is_overdue(now_ms, idle_ms, || 0);
+        assert!(!overdue(&mut connection, 0) && !overdue(&mut connection, lasts_ms - 1));
+        assert!(overdue(&mut connection, lasts_ms));
+    }
+    let mut connection = connection();
+    assert!(!connection.is_overdue(0, 0, || 0) && !connection.is_overdue(u64::MAX, 0, || 0));
+}
+
+#[test]
 fn after_an_upgrade_what_was_held_back_comes_as_it_is() {
     let frames = b"\x81\x82\0\0\0\0hi\r\n\r\n";
     let (mut connection, mut kernel) = (connection(), Kernel::of(&[&[GET, frames].concat(), frames], EMPTY));

@@ -237,8 +237,9 @@ pub fn refuse(thread: &mut Thread, descriptor: c_int, answer: Answer) {
     let bytes = thread.answer(answer);
     // A client that cannot take 400 bytes now will not get them.
     transmit(thread, descriptor, &bytes, libc::MSG_NOSIGNAL);
+    end_session(thread, descriptor);
     // SAFETY: the descriptor is the front end's open connection.
-    unsafe { shutdown(descriptor, libc::SHUT_WR) };
+    unsafe { libc::shutdown(descriptor, libc::SHUT_WR) };
 }
 
 /// Sends the front end's bytes (or ours in their place) by way of the connection's [`Sending`], through TLS where it has

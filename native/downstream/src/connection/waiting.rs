@@ -3,6 +3,9 @@
 use super::{Connection, End, Kind, READABLE, STASH_LIMIT, WRITABLE};
 use crate::patience::{Observed, Wait};
 
+/// A client that was refused has this long to read why and to go, whatever the bound of the others is.
+const LINGER_MS: u64 = 5000;
+
 impl Connection {
     /// What it waits for.
     pub fn wait(&self) -> Wait {
@@ -40,6 +43,11 @@ impl Connection {
             Wait::Reader => self.sent.wrapping_sub(queued()),
             Wait::Body => self.received,
             Wait::Head | Wait::Nothing => 0,
+        };
+        let idle_ms = match self.kind {
+            Kind::Refused { .. } if idle_ms == 0 => LINGER_MS,
+            Kind::Refused { .. } => idle_ms.min(LINGER_MS),
+            _ => idle_ms,
         };
         self.patience.ends(now_ms, idle_ms, Observed { wait, requests: self.requests, progress })
     }
