@@ -2,11 +2,11 @@
 // successor takes it over, files come and go with listener and gateway, and nobody else's file is touched.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { existsSync, lstatSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { childrenOf, startGateway, type RunningGateway } from '../helpers/gateway.ts'
 import { freePort } from '../helpers/ports.ts'
@@ -65,13 +65,14 @@ test('something else in the way is an error and stays; so is a socket that someb
   assert.equal(await ask(path), 'other')
 })
 
-test('three workers, one path; it is gone after the stop', async t => {
+test('three workers, two paths, and nothing beside them; all is gone after the stop', async t => {
   const path = socketPath(t)
-  const gateway = await startGateway(t, yaml(unix(path), 'workers: 3'))
+  const gateway = await startGateway(t, yaml(`${unix(path)}, ${unix(`${path}2`)}`, 'workers: 3'))
   assert.match(gateway.readyLine, /^ready unix:.*gateway\.sock workers=3 /)
-  for (let i = 0; i < 20; i++) await isServed(path)
+  for (let i = 0; i < 20; i++) await isServed(i % 2 === 0 ? path : `${path}2`)
+  assert.deepEqual(readdirSync(dirname(path)).sort(), ['gateway.sock', 'gateway.sock2'])
   assert.equal(await gateway.stop(), 0)
-  assert.equal(existsSync(path), false)
+  assert.deepEqual(readdirSync(dirname(path)), [])
 })
 
 test('a worker is lost, whichever: the path is served again', async t => {
@@ -116,10 +117,10 @@ test('a path comes and goes with a reload, and a refused reload leaves nothing b
     await gateway.reload(yaml(`${tcp}, ${unix(path)}, { address: 127.0.0.1, port: ${takenPort} }`)),
     /reload refused.* in use/,
   )
-  assert.equal(existsSync(path), false)
+  assert.deepEqual(readdirSync(dirname(path)), [])
   const badRoute = `upstreams: { a: { peers: [ { url: "https://127.0.0.1:1" } ], tls: { ca: ${gateway.configFile} } } }`
   assert.match(await gateway.reload(yaml(`${tcp}, ${unix(path)}`, badRoute)), /reload refused/)
-  assert.equal(existsSync(path), false)
+  assert.deepEqual(readdirSync(dirname(path)), [])
   assert.match(await gateway.reload(yaml(`${tcp}, ${unix(path)}`)), /reloaded version=/)
   await isServed(path)
   assert.match(await gateway.reload(yaml(tcp)), /reloaded version=/)

@@ -2,7 +2,8 @@
 // certificate that cannot be had refuses the plan; those that a plan no longer has stop listening when it takes over,
 // while their open connections are served to the end. A listener on the same address is kept, with other certificates
 // where they have changed: so a reload touches no listening socket and no open connection.
-import { readFileSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from 'uWebSockets.js'
 import type { ListenPlan, ListenTlsPlan, ServerTimeoutsPlan } from '../../config/plan.ts'
@@ -30,6 +31,8 @@ interface Open {
   readonly key: string
   readonly app: TimedApp
   socket: us_listen_socket | null
+  /** A unix socket that has not been put in its place yet. */
+  unplaced: { readonly from: string; readonly to: string } | null
   /** Certificates below the front end: what they were made from, and their id. */
   certificates: string
   tls: number | null
@@ -50,6 +53,8 @@ export interface PreparedListeners {
 const tickMs = 500
 /** What a client that has just connected may take to send its request when the worker stops. */
 const newcomersMs = 200
+/** What the system allows (sockaddr_un), without the zero byte. */
+const maxSocketPathBytes = 107
 /** The front end's own timers have steps of 4 s, may be early by one, and count to 240 steps. */
 const ownStepSeconds = 4
 const ownMaxSeconds = 239 * ownStepSeconds
@@ -95,6 +100,7 @@ export class Listeners {
     }
     return {
       commit: timeouts => {
+        for (const open of opened) place(open)
         for (const { open, tls, certificates } of renewed) {
           const before = open.tls!
           native().frontEndTlsExchange(before, tls)
@@ -142,6 +148,8 @@ export class Listeners {
     open.socket = null
     if (open.tls !== null) native().frontEndTlsDrop(open.tls)
     open.tls = null
+    if (open.unplaced !== null) rmSync(open.unplaced.from, { force: true })
+    open.unplaced = null
     if (!this.#retired.includes(open.app)) this.#retired.push(open.app)
   }
 
@@ -163,14 +171,15 @@ export class Listeners {
     const tls = plan.tls !== null && hooked ? belowFrontEnd(plan.tls) : null
     const app: TimedApp = plan.tls === null || hooked ? uws.App() : tlsApp(uws, plan, plan.tls, attach)
     attach(app)
-    const open: Open = { key: this.#keyOf(plan), app, socket: null, certificates: namesOf(plan.tls), tls }
+    const unplaced = plan.unix === null ? null : { from: besides(plan.unix), to: plan.unix }
+    const open: Open = { key: this.#keyOf(plan), app, socket: null, unplaced, certificates: namesOf(plan.tls), tls }
     const took = (socket: us_listen_socket | false): void => {
       if (socket !== false) open.socket = socket
     }
     // Held until the plan is in force: before, there is nothing to answer with.
     if (hooked) native().frontEndNextListener(tls, true)
-    if (plan.unix === null) app.listen(plan.address, plan.port, took)
-    else app.listen_unix(took, plan.unix)
+    if (unplaced === null) app.listen(plan.address, plan.port, took)
+    else app.listen_unix(took, unplaced.from)
     if (open.socket === null) {
       this.#close(open)
       throw new Error(`cannot listen on ${plan.unix ?? `${plan.address}:${plan.port}`}`)
@@ -195,6 +204,23 @@ export class Listeners {
       app.setResponseTimeout?.(seconds)
     }
   }
+}
+
+/**
+ * A name for a unix socket in the same folder: it is put in its place in one step when the plan takes over, so that a
+ * worker exchanges another's without a moment in which the path leads nowhere.
+ */
+function besides(path: string): string {
+  const name = join(dirname(path), `.${process.pid.toString(36)}-${++socketsMade}`)
+  return Buffer.byteLength(name) > maxSocketPathBytes ? path : name
+}
+
+let socketsMade = 0
+
+function place(open: Open): void {
+  if (open.unplaced === null) return
+  renameSync(open.unplaced.from, open.unplaced.to)
+  open.unplaced = null
 }
 
 /** Through the loop's poll phase: whoever waits in the kernel for a listener is accepted there. */
