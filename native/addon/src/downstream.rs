@@ -94,8 +94,8 @@ pub fn front_end_newcomers() -> u32 {
 
 /// See `Native.frontEndTlsExchange`.
 #[napi(catch_unwind)]
-pub fn front_end_tls_exchange(old: u32, new: u32) {
-    downstream::tls_exchange(old, new);
+pub fn front_end_tls_exchange(old: u32, next: u32) {
+    downstream::tls_exchange(old, next);
 }
 
 /// See `Native.frontEndTlsDrop`.
