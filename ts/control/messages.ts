@@ -5,9 +5,9 @@ import type { Plan } from '../config/plan.ts'
 import type { MetricsDelta } from '../gateway/record/metrics.ts'
 
 /** How often a worker says that it lives. */
-export const heartbeatMs = 250
+export const heartbeatMs = 100
 /** Each so many beats bring what was counted: often enough for a death to cost little, rarely enough to cost nothing. */
-export const beatsPerReport = 4
+export const beatsPerReport = 10
 
 export type ToWorker =
   /** Load the plan beside the running one; nothing is visible to clients yet. */
@@ -26,6 +26,6 @@ export type FromWorker =
   /** Of a prepare, or of a commit that failed after all. Transaction 0: the worker cannot run at all. */
   | { kind: 'refused'; transaction: number; version: string; reason: string }
   | { kind: 'committed'; transaction: number; version: string }
-  /** Sent each `heartbeatMs`: liveness, and at times what was counted. Missed for a second: the worker is replaced. */
+  /** Sent each `heartbeatMs`: liveness, and at times what was counted. Missed for half a second: the worker is replaced. */
   | { kind: 'beat'; metrics: MetricsDelta | null }
   | { kind: 'drained' }

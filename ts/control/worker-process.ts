@@ -34,10 +34,10 @@ export interface WorkerProcessOptions {
 /** A descriptor that leaked into a process of a plugin's could keep the pipe open for ever. */
 const closeWithinMs = 200
 /** A loop is told from a busy machine by the processor time it has burnt since its second missed beat. */
-const loopCpuSeconds = 0.25
+const loopCpuSeconds = 0.1
 const beatsMissedAtMost = 5
 /** Where the process wants to run and is not let, it gets this many beats' time before it is given up all the same. */
-const beatsStarvedAtMost = 40
+const beatsStarvedAtMost = 100
 
 interface Question {
   readonly transaction: number
