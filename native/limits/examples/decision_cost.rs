@@ -5,6 +5,8 @@
 #![allow(clippy::expect_used)]
 
 use std::hint::black_box;
+use std::path::Path;
+use std::sync::Barrier;
 use std::time::Instant;
 
 use polygate_limits::{Acquired, Concurrency, Limits, Options, Period, ReplayWindow, Rule, WhenFull, Window};
@@ -35,8 +37,6 @@ fn main() {
     let path = std::env::temp_dir().join(format!("polygate-limits-cost-{}", std::process::id()));
     let options = Options { keys: 100_000, replays: 8_000_000, gateway: None };
     let (mut limits, _) = Limits::open(&path, &options).expect("a limits file");
-    // Linux keeps the mapping; the name need not outlive this run.
-    std::fs::remove_file(&path).expect("its removal");
     let rate = Window::Rate { limit: 1_000_000_000, period_ns: SECOND_NS, burst: 1_000_000_000 };
     let quota = |period| Window::Quota { limit: 1 << 35, period };
     let one = Rule::new("one", &[rate], WhenFull::default()).expect("a rule");
@@ -76,4 +76,25 @@ fn main() {
         value[..8].copy_from_slice(&(count % 10_000).to_le_bytes());
         black_box(limits.record(&nonces, &value, NOW));
     });
+    contended(&path, &options, &one);
+    std::fs::remove_file(&path).expect("its removal");
+}
+
+/// Two workers that do nothing but ask for the same key: the worst that contention can cost.
+fn contended(path: &Path, options: &Options, rule: &Rule) {
+    let start = Barrier::new(2);
+    let costs: Vec<f64> = std::thread::scope(|scope| {
+        let work = || {
+            let (mut limits, _) = Limits::open(path, options).expect("the file");
+            start.wait();
+            let from = Instant::now();
+            for count in 0..10 * ROUND {
+                black_box(limits.decide(rule, b"contended", 1, NOW + u64::from(count) * 100));
+            }
+            from.elapsed().as_secs_f64() * 1e9 / f64::from(10 * ROUND)
+        };
+        let workers = [scope.spawn(work), scope.spawn(work)];
+        workers.into_iter().map(|worker| worker.join().expect("a worker")).collect()
+    });
+    println!("{:<48} {:6.1} and {:.1} ns", "admitted, 1 window, 1 key, 2 workers at once", costs[0], costs[1]);
 }

@@ -84,7 +84,8 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-/// The limits of one gateway, for one thread: each worker opens its own.
+/// The limits of one gateway, for one thread: each worker opens its own. A process that forks must not use it on both
+/// sides, and nobody may delete or shorten the file while it is open.
 pub struct Limits {
     mapping: Mapping,
     layout: Layout,

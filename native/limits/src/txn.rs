@@ -149,3 +149,139 @@ fn apply(words: &[AtomicU64], control: usize, pending: u64, list: &[Change]) {
     let idle = ((pending >> 16).wrapping_add(1)) << 16;
     let _ = words[control].compare_exchange(pending, idle, SeqCst, Acquire);
 }
+
+#[cfg(test)]
+mod tests {
+    //! Pins: a transaction whose owner stopped after any of its steps is finished by the next who comes, as a whole; a
+    //! descriptor that is passed on is finished first; a late owner or helper changes nothing; damage does not spread.
+
+    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::Ordering::SeqCst;
+
+    use super::{Changes, apply, commit, finish, inherit, settled};
+    use crate::layout::Layout;
+
+    const CONTROL: usize = Layout::buckets_start();
+    const IDLE: u64 = 7 << 16;
+    const NEXT: u64 = 8 << 16;
+
+    fn file() -> Vec<AtomicU64> {
+        let words: Vec<AtomicU64> = (0..CONTROL + 300).map(|_| AtomicU64::new(0)).collect();
+        words[CONTROL].store(IDLE, SeqCst);
+        words
+    }
+
+    fn changes(value: u64) -> Changes {
+        let mut changes = Changes::default();
+        for word in 1..=5 {
+            changes.set(CONTROL + word, 0, value);
+        }
+        changes
+    }
+
+    fn read(words: &[AtomicU64]) -> [u64; 6] {
+        std::array::from_fn(|index| words[CONTROL + index].load(SeqCst))
+    }
+
+    /// A transaction of handle 3 that got as far as `steps` of its five changes.
+    fn stopped_after(steps: usize) -> Vec<AtomicU64> {
+        let words = file();
+        // Fails at its swap, as the control word is another's: so only the descriptor is written.
+        words[CONTROL].store(NEXT, SeqCst);
+        assert!(!commit(&words, 3, CONTROL, IDLE, &changes(9)));
+        words[CONTROL].store(IDLE | 4, SeqCst);
+        for word in 1..=steps {
+            words[CONTROL + word].store(9, SeqCst);
+        }
+        words
+    }
+
+    #[test]
+    fn whoever_comes_next_finishes_it_after_whatever_step_it_stopped() {
+        for steps in 0..=5 {
+            let words = stopped_after(steps);
+            assert_eq!(settled(&words, CONTROL), NEXT, "{steps}");
+            assert_eq!(read(&words), [NEXT, 9, 9, 9, 9, 9], "{steps}");
+            let words = stopped_after(steps);
+            inherit(&words, 3);
+            assert_eq!(read(&words), [NEXT, 9, 9, 9, 9, 9], "{steps}");
+        }
+    }
+
+    #[test]
+    fn another_descriptor_is_not_the_ones_to_inherit() {
+        let words = stopped_after(2);
+        inherit(&words, 2);
+        assert_eq!(read(&words), [IDLE | 4, 9, 9, 0, 0, 0]);
+    }
+
+    #[test]
+    fn an_owner_or_helper_that_comes_late_changes_nothing() {
+        let words = stopped_after(2);
+        settled(&words, CONTROL);
+        let mut more = Changes::default();
+        for word in 1..=5 {
+            more.set(CONTROL + word, 9, 0);
+        }
+        assert!(commit(&words, 5, CONTROL, NEXT, &more));
+        // The words are what they were before the first transaction, but the bucket has moved on.
+        finish(&words, CONTROL, IDLE | 4);
+        apply(&words, CONTROL, IDLE | 4, &changes(9).list[..5]);
+        assert_eq!(read(&words), [9 << 16, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn what_was_read_before_another_commit_cannot_be_committed() {
+        let words = file();
+        assert!(commit(&words, 0, CONTROL, IDLE, &changes(1)));
+        assert!(!commit(&words, 1, CONTROL, IDLE, &changes(2)));
+        assert!(!commit(&words, 1, CONTROL, IDLE, &Changes::default()), "nor was it true when it was looked at");
+        assert!(commit(&words, 1, CONTROL, NEXT, &Changes::default()));
+        assert_eq!(read(&words), [NEXT, 1, 1, 1, 1, 1]);
+    }
+
+    #[test]
+    fn a_descriptor_that_cannot_be_true_is_dropped_and_writes_nowhere_else() {
+        let descriptor = Layout::descriptor(3);
+        for (word, value) in
+            [(0, 1), (1, 1), (2, 99), (3, 0), (3, CONTROL as u64), (3, u64::MAX), (3, CONTROL as u64 + 250)]
+        {
+            let words = stopped_after(0);
+            words[descriptor + word].store(value, SeqCst);
+            let before: Vec<u64> = words.iter().map(|word| word.load(SeqCst)).collect();
+            assert_eq!(settled(&words, CONTROL), NEXT, "{word} {value}");
+            let after: Vec<u64> = words.iter().map(|word| word.load(SeqCst)).collect();
+            assert_eq!(before.iter().zip(&after).filter(|(old, new)| old != new).count(), 1, "{word} {value}");
+        }
+        let words = stopped_after(0);
+        words[CONTROL].store(IDLE | 0xFFFF, SeqCst);
+        assert_eq!(settled(&words, CONTROL), NEXT, "a handle that there is not");
+    }
+
+    #[test]
+    fn threads_that_help_one_another_make_every_commit_once() {
+        let words = file();
+        words[CONTROL].store(0, SeqCst);
+        std::thread::scope(|scope| {
+            for handle in 0..4 {
+                let words = &words;
+                scope.spawn(move || {
+                    for _ in 0..20_000 {
+                        loop {
+                            let seen = settled(words, CONTROL);
+                            let mut changes = Changes::default();
+                            for (index, word) in words[CONTROL + 1..=CONTROL + 5].iter().enumerate() {
+                                let old = word.load(SeqCst);
+                                changes.set(CONTROL + 1 + index, old, old + 1);
+                            }
+                            if commit(words, handle, CONTROL, seen, &changes) {
+                                break;
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(read(&words), [80_000 << 16, 80_000, 80_000, 80_000, 80_000, 80_000]);
+    }
+}

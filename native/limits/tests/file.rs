@@ -187,6 +187,25 @@ fn no_text_of_clients_is_in_the_file_and_no_secret_in_debug_output() {
 }
 
 #[test]
+fn what_a_killed_process_left_half_done_is_finished_by_who_gets_its_descriptor() {
+    let place = Place::new();
+    drop(place.open());
+    let (descriptor, bucket) = (16_u64, 16 + 256 * 32_u64);
+    let write = |word: u64, value: u64| overwrite(place.path(), word * 8, &value.to_ne_bytes());
+    // Descriptor 0: two words of the first bucket, of which one is changed already.
+    let words = [1, bucket, 2, bucket + 100, 0, 1234, bucket + 101, 0, 5678];
+    for (index, value) in words.into_iter().enumerate() {
+        write(descriptor + index as u64, value);
+    }
+    write(bucket, 1);
+    write(bucket + 100, 1234);
+    drop(place.open());
+    let bytes = fs::read(place.path()).unwrap();
+    let read = |word: u64| u64::from_ne_bytes(bytes[word as usize * 8..][..8].try_into().unwrap());
+    assert_eq!([read(bucket), read(bucket + 100), read(bucket + 101)], [1 << 16, 1234, 5678]);
+}
+
+#[test]
 fn any_garbage_behind_the_header_is_survived_and_worn_off() {
     let mut numbers = Numbers(3);
     let hourly = rule("h", &[rate(10, SECOND_NS, 10), Window::Quota { limit: 10, period: Period::Minute }]);

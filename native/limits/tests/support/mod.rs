@@ -14,7 +14,7 @@ pub const HOUR_NS: u64 = 3600 * SECOND_NS;
 pub const NOW: u64 = 1_800_000_000 * SECOND_NS;
 pub const SMALL: Options = Options { keys: 1000, replays: 1000, gateway: None };
 
-/// A path for one file, which is removed at the end.
+/// A path for one file, which is removed at the end, and its journal with it.
 pub struct Place(PathBuf);
 
 impl Place {
@@ -36,6 +36,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
+        let _ = std::fs::remove_file(self.0.with_extension("journal"));
     }
 }
 
