@@ -28,16 +28,17 @@ pub use commands::{run, run_commands};
 use events::{DRAINED, GONE, deliver, note, take};
 pub use responses::{answer, relay};
 
-/// The slots below are those that JavaScript chooses; `firstDirectSlot` in `ts/shared/native.ts`.
+/// The slots below are those that JavaScript chooses; `firstDirectSlot` in `ts/shared/native-direct.ts`.
 const FIRST_SLOT: usize = 0x8000;
 const SLOTS: usize = 0x8000;
 
 /// One row: slot, what happened, the head's numbers, requests of the connection, listener. `EventRow` in
-/// `ts/shared/native.ts`.
+/// `ts/shared/native-direct.ts`.
 const EVENT_INTS: usize = INFO_INTS + 4;
 const MAX_EVENTS: usize = 512;
 /// Texts of one batch's heads; the largest head alone must fit.
 const SLAB_BYTES: usize = 2 * 1024 * 1024;
+
 thread_local! {
     static CURRENT: Cell<*mut Exchanges> = const { Cell::new(ptr::null_mut()) };
 }

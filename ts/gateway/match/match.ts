@@ -2,7 +2,7 @@
 // itself (static answers, redirects) are answered once the guards have let the request through.
 import type { Plan } from '../../config/plan.ts'
 import type { RequestHeads } from '../../shared/native-heads.ts'
-import { Verdict, type Exchange } from '../exchange.ts'
+import { Verdict, type Answer, type Exchange } from '../exchange.ts'
 import type { Stage } from '../pipeline.ts'
 import { compileRouter } from './router.ts'
 import { compileRedirect } from './target.ts'
@@ -39,13 +39,18 @@ export function matchStage(
 
 export function localStage({ routes }: Plan): Stage {
   const redirects = routes.map(compileRedirect)
+  const answers = routes.map(({ action }): Answer | null =>
+    action.kind === 'respond'
+      ? { status: action.status, headers: action.headers, body: Buffer.from(action.body), close: false }
+      : null,
+  )
   return (exchange: Exchange) => {
     const { action } = exchange.route!
     switch (action.kind) {
       case 'forward':
         return Verdict.next
       case 'respond':
-        exchange.answer = { status: action.status, headers: action.headers, body: action.body, close: false }
+        exchange.answer = answers[exchange.routeId]!
         return Verdict.answer
       case 'redirect': {
         const location = redirects[exchange.routeId]!(exchange.path, exchange.captures, exchange.query)
