@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The one gate, `npm test`: build, format, lint, types, Rust, TypeScript tests, the flow tests again on Node 24, and
+# The one gate, `npm test`: build, format, lint, types, Rust, TypeScript tests, flow and addon tests again on Node 24, and
 # generated files as they would be generated. Runs every step that can run, says which failed, and ends with `N passed, N failed`.
 # POLYGATE_TEST_STEPS="lint types" runs only those steps.
 set -uo pipefail
@@ -83,7 +83,7 @@ node_24_tests() {
   node=$(echo test/runtimes/node_modules/node-linux-*/bin/node)
   [ -x "$node" ] || { echo "no Node 24 for this machine: $(uname -sm)"; return 1; }
   "$node" --version
-  node_tests "$PWD/$node" test/flow test/faults
+  node_tests "$PWD/$node" test/flow test/shared
 }
 
 # Generated and committed are the lock files, nothing else: each is made anew from its manifest, offline, and compared.

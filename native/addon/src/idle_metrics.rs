@@ -8,7 +8,7 @@
 use std::ffi::{c_int, c_uint, c_ulong, c_void};
 
 /// Versions whose loops are laid out as below.
-const KNOWN: std::ops::RangeInclusive<u32> = 1 << 16 | 39 << 8..=1 << 16 | 51 << 8 | 0xff;
+const KNOWN: std::ops::RangeInclusive<u32> = 1 << 16 | 39 << 8..=1 << 16 | 52 << 8 | 0xff;
 const IDLE_TIME: c_uint = 1;
 
 unsafe extern "C" {
