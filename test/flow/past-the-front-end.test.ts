@@ -5,8 +5,9 @@ import { test, type TestContext } from 'node:test'
 import { startGateway, type RunningGateway } from '../helpers/gateway.ts'
 import { RawClient } from '../helpers/raw-client.ts'
 import { within } from '../helpers/scope.ts'
-import { startEcho } from '../helpers/upstream.ts'
-import { methodOf, statusOf, targetOf } from '../helpers/wire.ts'
+import { untilMetric } from '../helpers/metrics.ts'
+import { startEcho, startRawUpstream } from '../helpers/upstream.ts'
+import { methodOf, statusOf, targetOf, valuesOf } from '../helpers/wire.ts'
 
 const waitMs = 20_000
 
@@ -72,4 +73,112 @@ test('800 connections that ask at once', async t => {
   for (const [nth, { finals }] of answers.entries()) {
     assert.equal((JSON.parse(finals[0]!.body.toString()) as { url: string }).url, `/${nth}`)
   }
+})
+
+test('clients and upstreams that break off at once: every other request is answered, and none is left', async t => {
+  const upstream = await startRawUpstream(t, async (socket, received) => {
+    const head = (await received('\r\n\r\n')).toString('latin1')
+    if (head.startsWith('GET /good')) {
+      socket.end('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\ngood')
+    } else {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nbegun')
+      setImmediate(() => socket.resetAndDestroy())
+    }
+  })
+  const gateway = await startGateway(
+    t,
+    `workers: 1
+upstreams: { raw: { peers: [ { url: "${upstream.url}" } ], retries: 0, health: { passive: false } } }
+routes: [ { name: all, match: { path: "/*" }, upstream: raw } ]
+`,
+  )
+  let over = false
+  const cutting = Array.from({ length: 12 }, async () => {
+    while (!over) {
+      const client = await RawClient.connect(t, gateway.port)
+      await client.send('GET /cut HTTP/1.1\r\nHost: a\r\n\r\n')
+      await Promise.race([client.contains('begun').catch(() => {}), client.ended()])
+      client.socket.resetAndDestroy()
+    }
+  })
+  const good = Array.from({ length: 6 }, async () => {
+    for (let nth = 0; nth < 150; nth++) {
+      const client = await RawClient.connect(t, gateway.port)
+      await client.send('GET /good HTTP/1.1\r\nHost: a\r\n\r\n')
+      const { finals } = await within(waitMs, 'an answer', client.finals(1))
+      assert.equal(finals[0]?.body.toString(), 'good')
+      client.destroy()
+    }
+  })
+  await Promise.all(good)
+  over = true
+  await within(waitMs, 'the last that cut', Promise.all(cutting))
+  await untilMetric(gateway, 'http_server_active_requests', 0)
+})
+
+test('the access log has the id that the client was told, and its User-Agent, for answers of every kind', async t => {
+  const echo = await startEcho(t)
+  const gateway = await startGateway(
+    t,
+    `workers: 1
+accessLog: true
+upstreams: { echo: { peers: [ { url: "${echo.url}" } ] } }
+routes:
+  - { name: static, match: { path: /static }, respond: { status: 200, body: "of our own" } }
+  - { name: cors, match: { path: /cors }, upstream: echo, cors: { origins: ["*"] } }
+  - { name: echo, match: { path: /echo }, upstream: echo }
+`,
+  )
+  for (const path of ['/static', '/cors', '/echo', '/missing']) {
+    const client = await RawClient.connect(t, gateway.port)
+    const line = gateway.line(new RegExp(`"path":"${path}"`))
+    await client.send(`GET ${path} HTTP/1.1\r\nHost: a\r\nOrigin: http://b\r\nUser-Agent: tester\r\n\r\n`)
+    const { finals } = await within(waitMs, 'the answer', client.finals(1))
+    const logged = JSON.parse((await within(waitMs, 'the line', line)).replace(/^[^{]*/, '')) as Record<string, unknown>
+    assert.deepEqual(
+      [logged['requestId'], logged['userAgent']],
+      [valuesOf(finals[0]!, 'x-request-id').join(), 'tester'],
+    )
+  }
+})
+
+test('a drain answers what came while the last request before it ended', async t => {
+  let answer = (): void => {}
+  let arrived: () => void = () => {}
+  const waiting = new Promise<void>(resolve => (arrived = resolve))
+  const upstream = await startRawUpstream(t, async (socket, received) => {
+    const head = (await received('\r\n\r\n')).toString('latin1')
+    const respond = (): void => void socket.end('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok')
+    if (!head.startsWith('GET /slow')) return respond()
+    answer = respond
+    arrived()
+  })
+  const gateway = await startGateway(
+    t,
+    `workers: 1
+upstreams: { raw: { peers: [ { url: "${upstream.url}" } ] } }
+routes: [ { name: all, match: { path: "/*" }, upstream: raw } ]
+`,
+  )
+  const [slow, late] = [await RawClient.connect(t, gateway.port), await RawClient.connect(t, gateway.port)]
+  await late.send('GET /first HTTP/1.1\r\nHost: a\r\n\r\n')
+  await within(waitMs, 'the first answer', late.finals(1))
+  await slow.send('GET /slow HTTP/1.1\r\nHost: a\r\n\r\n')
+  await within(waitMs, 'the slow request', waiting)
+  const [pid] = gateway.workers()
+  const draining = gateway.line(/draining/)
+  gateway.signal('SIGTERM')
+  await within(waitMs, 'the drain', draining)
+  // Both events meet the worker in one turn of its loop.
+  process.kill(pid!, 'SIGSTOP')
+  await late.send('GET /late HTTP/1.1\r\nHost: a\r\n\r\n')
+  answer()
+  await new Promise(resolve => setTimeout(resolve, 100))
+  process.kill(pid!, 'SIGCONT')
+  const answers = await within(waitMs, 'both answers', Promise.all([slow.finals(1), late.finals(2)]))
+  assert.deepEqual(
+    answers.map(({ finals }) => finals.map(final => final.body.toString())),
+    [['ok'], ['ok', 'ok']],
+  )
+  assert.equal(await within(waitMs, 'the end', gateway.exited), 0)
 })

@@ -267,13 +267,6 @@ export class Exchanges {
     return exchange !== undefined && exchange.tag === tag && exchange.phase !== Phase.free ? exchange : null
   }
 
-  /** All that are in flight, for drain and for a panic of the client. */
-  *inFlight(): Generator<Exchange> {
-    for (const list of [this.#all, this.#direct]) {
-      for (const exchange of list) if (exchange.phase !== Phase.free) yield exchange
-    }
-  }
-
   end(exchange: Exchange): void {
     this.active--
     exchange.running.exchanges--

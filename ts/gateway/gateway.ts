@@ -153,19 +153,22 @@ export function createGateway(): Gateway {
   function onEvents(count: number): void {
     const { rows } = events!
     holdTurn()
-    for (let event = 0; event < count; event++) {
-      const at = event * eventInts
-      const slot = rows[at + EventRow.slot]!
-      const kind = rows[at + EventRow.kind]!
-      if (kind === EventKind.request) {
-        beginDirect(slot, at)
-      } else {
-        const exchange = exchanges.bySlot(slot)
-        if (exchange !== null) aborted(exchange)
-        commands.end(slot)
+    try {
+      for (let event = 0; event < count; event++) {
+        const at = event * eventInts
+        const slot = rows[at + EventRow.slot]!
+        const kind = rows[at + EventRow.kind]!
+        if (kind === EventKind.request) {
+          beginDirect(slot, at)
+        } else {
+          const exchange = exchanges.bySlot(slot)
+          if (exchange !== null) aborted(exchange)
+          commands.end(slot)
+        }
       }
+    } finally {
+      releaseTurn()
     }
-    releaseTurn()
   }
 
   function beginDirect(slot: number, at: number): void {
@@ -195,23 +198,26 @@ export function createGateway(): Gateway {
   function onBatch(count: number): void {
     const { rows } = client
     holdTurn()
-    for (let row = 0; row < count; row++) {
-      const at = row * rowInts
-      const tag = rows[at + Row.tag]!
-      const kind = rows[at + Row.kind]!
-      if ((tag & checkTagBit) !== 0) {
-        registry.checks.onRow(tag, kind, rows[at + Row.status]!, rows[at + Row.reason]!)
-        continue
+    try {
+      for (let row = 0; row < count; row++) {
+        const at = row * rowInts
+        const tag = rows[at + Row.tag]!
+        const kind = rows[at + Row.kind]!
+        if ((tag & checkTagBit) !== 0) {
+          registry.checks.onRow(tag, kind, rows[at + Row.status]!, rows[at + Row.reason]!)
+          continue
+        }
+        const exchange = exchanges.byTag(tag)
+        if (exchange === null) continue
+        try {
+          exchange.running.pipeline.reply(exchange, kind, row)
+        } catch (error) {
+          broken(exchange, error)
+        }
       }
-      const exchange = exchanges.byTag(tag)
-      if (exchange === null) continue
-      try {
-        exchange.running.pipeline.reply(exchange, kind, row)
-      } catch (error) {
-        broken(exchange, error)
-      }
+    } finally {
+      releaseTurn()
     }
-    releaseTurn()
   }
 
   /** An error of our own: this request gets a 500 or a closed connection, the others go on. */

@@ -31,7 +31,7 @@ export const RespondFlag = {
   bodiless: 4,
 } as const
 
-const Command = { forward: 1, relay: 2, cancel: 3, abort: 4, end: 5 } as const
+const Command = { forward: 1, relay: 2, cancel: 3, abort: 4, end: 5, done: 6 } as const
 const commandInts = 5
 /** Of forward's flags: from this bit on those of ForwardHow. */
 const howShift = 8
@@ -58,8 +58,7 @@ export class DirectCommands {
   }
 
   /**
-   * Sends what a row of `onBatch` says of the slot's response. With the response's last row the slot ends. `edits`: of
-   * `responseEdits`, or 0.
+   * Sends what a row of `onBatch` says of the slot's response. `edits`: of `responseEdits`, or 0.
    */
   relay(slot: number, row: number, flags: number, edits: number): void {
     this.#write(Command.relay, slot, row, flags, edits)
@@ -75,9 +74,14 @@ export class DirectCommands {
     this.#write(Command.abort, slot, 0, 0, 0)
   }
 
-  /** The slot's client is gone, or its request will have no response. */
+  /** The slot's client is gone: answers an event that says so, whatever became of the request. */
   end(slot: number): void {
     this.#write(Command.end, slot, 0, 0, 0)
+  }
+
+  /** The response is complete: the slot ends when its last byte has left, or its client. */
+  done(slot: number): void {
+    this.#write(Command.done, slot, 0, 0, 0)
   }
 
   #write(what: number, slot: number, a: number, b: number, c: number): void {

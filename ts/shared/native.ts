@@ -208,7 +208,7 @@ export interface NativeExchanges {
   direct(client: UpstreamClient, onEvents: (count: number) => void, statusLines: string): DirectEvents
   /** Inside `onBatch`: the command `relay` (see DirectCommands) with lines to add, each as `\r\nname: value`. */
   relay(slot: number, row: number, flags: number, edits: number, extra: string): void
-  /** A whole response of our own. `body`: bytes, or the length of one that is not sent. The slot ends by itself. */
+  /** A whole response of our own. `body`: bytes, or the length of one that is not sent. */
   answer(slot: number, status: number, flags: number, block: string, body: Uint8Array | number): void
   /**
    * Compiles edits of response heads: fields of `removed` names (each followed by a line feed, any case) go, then the

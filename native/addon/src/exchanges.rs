@@ -23,7 +23,7 @@ use crate::heads::{compose_head, framing_of, release, take_bytes, with_head};
 use crate::response_edits;
 use crate::upstream::ClientHandle;
 
-/// The head's bytes were not seen: TLS, or a front end without the hooks. JS takes them from the front end instead.
+/// The head's bytes were not seen: a front end without the hooks. JS takes them from the front end instead.
 const NOT_SEEN: i32 = -2;
 
 /// Bits of `submit`'s and `compose`'s `how`; `ForwardHow` in `ts/shared/native.ts`.

@@ -269,6 +269,7 @@ impl Connection {
                 let answerable = fresh || !self.started;
                 // The front end knows nothing of a request that was refused whole: there is time to let it be read.
                 self.kind = Kind::Refused { swallowed: if fresh { 0 } else { LINGER_LIMIT } };
+                self.patience = Patience::default();
                 self.drop_stash(self.stash_len());
                 Received::Refused { why, answerable, close: !fresh }
             }

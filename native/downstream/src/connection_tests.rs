@@ -284,3 +284,33 @@ fn a_body_that_breaks_closes_and_is_answered_only_before_the_response() {
         assert_eq!(receive(&mut connection, &mut kernel).0, Received::Close);
     }
 }
+
+#[test]
+fn nothing_goes_past_the_front_end_while_a_byte_of_a_response_waits() {
+    let mut connection = connection();
+    connection.listener = 1;
+    connection.wanted = READABLE;
+    assert!(connection.may_be_direct());
+    connection.wanted = READABLE | WRITABLE;
+    assert!(!connection.may_be_direct(), "the front end waits to write");
+    connection.wanted = READABLE;
+    connection.outbox.push(b"x");
+    assert!(!connection.may_be_direct(), "we do");
+    connection.outbox.sent(1);
+    connection.begin();
+    assert!(!connection.may_be_direct(), "a response is due");
+    connection.finish();
+    assert!(connection.may_be_direct());
+    connection.end_after_this();
+    assert!(!connection.may_be_direct(), "the last response has been sent");
+}
+
+#[test]
+fn a_refused_client_has_its_time_to_read_however_long_it_had_been_idle() {
+    let mut connection = connection();
+    assert!(!connection.is_overdue(0, 60_000, || 0) && !connection.is_overdue(59_000, 60_000, || 0));
+    connection.refuse();
+    assert!(!connection.is_overdue(59_500, 60_000, || 0));
+    assert!(!connection.is_overdue(60_500, 60_000, || 0));
+    assert!(connection.is_overdue(80_000, 60_000, || 0));
+}

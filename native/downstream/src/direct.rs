@@ -1,4 +1,4 @@
-//! Requests that need nothing of the front end: a whole head and no body, over plain HTTP. They are most requests, and
+//! Requests that need nothing of the front end: a whole head and no body. They are most requests, and
 //! each crossing into JavaScript and back costs as much as reading one. So they go past the front end: the addon takes
 //! them here, tells JavaScript of many in one call, and their responses leave from here.
 //!
@@ -40,7 +40,8 @@ pub fn send(slot: u32, parts: [&[u8]; 3], last: bool) -> Option<usize> {
     if last {
         connection.end_after_this();
     }
-    let taken = if connection.outbox.is_empty() { write(descriptor, connection, parts) } else { Some(0) };
+    let writes = connection.outbox.is_empty() && parts.iter().any(|part| !part.is_empty());
+    let taken = if writes { write(descriptor, connection, parts) } else { Some(0) };
     let Some(mut taken) = taken else {
         break_off(thread, descriptor);
         return None;
@@ -59,14 +60,20 @@ pub fn send(slot: u32, parts: [&[u8]; 3], last: bool) -> Option<usize> {
     Some(waiting)
 }
 
-/// Closes a slot's connection without another byte: its response cannot be completed.
-pub fn abort(slot: u32) {
-    if let Some(thread) = thread::current()
-        && let Some((descriptor, connection)) = thread.of_slot(slot)
-    {
-        connection.slot = NO_SLOT;
-        break_off(thread, descriptor);
-    }
+/// Bytes of a slot's response that wait for the client. None: it is gone; `gone` follows or has come.
+pub fn waiting(slot: u32) -> Option<usize> {
+    let (_, connection) = thread::current()?.of_slot(slot)?;
+    Some(connection.outbox.unsent().len())
+}
+
+/// Closes a slot's connection without another byte: its response cannot be completed. False: it is gone; `gone` follows
+/// or has come, and not otherwise.
+pub fn abort(slot: u32) -> bool {
+    let Some(thread) = thread::current() else { return false };
+    let Some((descriptor, connection)) = thread.of_slot(slot) else { return false };
+    connection.slot = NO_SLOT;
+    break_off(thread, descriptor);
+    true
 }
 
 fn break_off(thread: &mut Thread, descriptor: c_int) {
@@ -130,6 +137,8 @@ pub fn read(thread: &mut Thread, descriptor: c_int) -> bool {
     });
     if broken {
         break_off(thread, descriptor);
+    } else if thread.connection(descriptor).is_some_and(|connection| connection.is_stuck() != connection.flushing) {
+        settle(thread, descriptor);
     }
     done
 }

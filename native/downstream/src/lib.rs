@@ -47,7 +47,7 @@ mod watch;
 pub use answers::http_date;
 pub use consumer::{Client, Consumer, Taken};
 #[cfg(target_os = "linux")]
-pub use direct::{abort, consume, listening, send};
+pub use direct::{abort, consume, listening, send, waiting};
 pub use framing::HeadLimits;
 pub use tls::{Identity, PemFile, TlsOptions};
 #[cfg(target_os = "linux")]
@@ -112,8 +112,14 @@ mod elsewhere {
     pub fn send(_slot: u32, _parts: [&[u8]; 3], _last: bool) -> Option<usize> {
         None
     }
-    /// Nothing to do.
-    pub fn abort(_slot: u32) {}
+    /// Always false.
+    pub fn abort(_slot: u32) -> bool {
+        false
+    }
+    /// Always gone.
+    pub fn waiting(_slot: u32) -> Option<usize> {
+        None
+    }
     /// Nothing to do.
     pub fn run_due() {}
     /// Nothing to do.
@@ -158,6 +164,6 @@ mod elsewhere {
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{
     abort, accept, answers, begin, connection_of, consume, end, head_alone, listening, newcomers, next_listener,
-    run_due, send, set_limits, stalls, stop, stop_reading, tick, tls, tls_drop, tls_exchange, waits, watch,
+    run_due, send, set_limits, stalls, stop, stop_reading, tick, tls, tls_drop, tls_exchange, waiting, waits, watch,
     with_current, writing,
 };

@@ -283,10 +283,14 @@ impl Thread {
         }
     }
 
-    /// Connections with bytes that the front end has, or we, and the kernel does not.
+    /// Connections with bytes that the front end has, or we, and the kernel does not, or with a request that JavaScript may
+    /// not have heard of yet.
     pub fn writing(&self) -> usize {
         let open = self.connections.iter().flatten().filter(|connection| connection.serial != 0);
-        open.filter(|connection| connection.wanted & WRITABLE != 0 || !connection.outbox.is_empty()).count()
+        open.filter(|connection| {
+            connection.wanted & WRITABLE != 0 || !connection.outbox.is_empty() || connection.slot != NO_SLOT
+        })
+        .count()
     }
 
     /// Binds the current connection to a slot. None outside a handler, and on connections of another origin.

@@ -23,7 +23,9 @@ export interface RecordOptions {
 export function recordStage(options: RecordOptions): (exchange: Exchange) => void {
   const { plan, heads, exchanges, metrics, worker, accessLog } = options
   return exchange => {
-    const durationMs = turnNowMs() - exchange.startedAtMs
+    // An answer of our own begins and ends in one batch, for which the time stands still.
+    const nowMs = exchange.upstream < 0 ? performance.now() : turnNowMs()
+    const durationMs = nowMs - exchange.startedAtMs
     const { routeId, methodId, status, requestBytes, responseBytes } = exchange
     metrics.record(routeId, methodId, status, durationMs, requestBytes, responseBytes)
     if (routeId < 0 && exchange.code !== null) worker.rejected(exchange.code)

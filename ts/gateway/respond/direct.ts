@@ -39,7 +39,7 @@ export function createDirectRespond(options: DirectRespondOptions): DirectRespon
     const sent = bodiless || exchange.method === 'HEAD' ? bytes.byteLength : bytes
     if (typeof sent !== 'number') exchange.responseBytes = bytes.byteLength
     exchanges.answer(exchange.slot, status, flags, block, sent)
-    finish(exchange)
+    end(exchange)
   }
 
   function relay(exchange: Exchange, kind: number, row: number): void {
@@ -53,8 +53,14 @@ export function createDirectRespond(options: DirectRespondOptions): DirectRespon
     else if ((kind & (RowKind.data | RowKind.end)) !== 0) commands.relay(exchange.slot, row, 0, 0)
     if ((kind & RowKind.end) !== 0) {
       exchange.ticket = 0
-      finish(exchange)
+      end(exchange)
     }
+  }
+
+  /** Written down before the exchange ends, since its end may have all that is written down done. */
+  function end(exchange: Exchange): void {
+    commands.done(exchange.slot)
+    finish(exchange)
   }
 
   function relayHead(exchange: Exchange, row: number, at: number): void {

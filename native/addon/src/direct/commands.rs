@@ -4,12 +4,12 @@ use std::ptr;
 
 use napi::sys;
 use polygate_downstream as downstream;
-use polygate_upstream::Framing;
+use polygate_upstream::{Framing, Reason};
 
 use super::{FIRST_SLOT, SLOTS, current};
 use crate::arguments::Arguments;
 use crate::exchanges::Exchanges;
-use crate::heads::compose_head;
+use crate::heads::{Problem, compose_head};
 
 /// A command: what, slot or tag, three numbers. `Command` in `ts/shared/native-direct.ts`. The first int of the list
 /// counts them.
@@ -20,6 +20,7 @@ const RELAY: i32 = 2;
 const CANCEL: i32 = 3;
 const ABORT: i32 = 4;
 const END: i32 = 5;
+const DONE: i32 = 6;
 /// FORWARD's flags: from this bit on those of `how`.
 const HOW_SHIFT: i32 = 8;
 
@@ -44,11 +45,10 @@ pub fn run_commands() {
                 exchanges.relay(slot, a as usize, b, c as usize, |_| {});
             }
             CANCEL => exchanges.cancel(slot),
-            ABORT => {
-                downstream::abort(slot as u32);
-                exchanges.end(slot);
-            }
+            ABORT if downstream::abort(slot as u32) => exchanges.end(slot),
+            ABORT => exchanges.end_when_gone(slot),
             END => exchanges.end(slot),
+            DONE => exchanges.done(slot),
             _ => {}
         }
     }
@@ -64,13 +64,32 @@ impl Exchanges {
         let ticket = client.submit_with(tag, endpoint, (flags & 0xff) as u32, Framing::None, |out| {
             composed = compose_head(heads, slot, policy, &forwarding, out);
         });
-        if composed.is_err() {
-            // The request has ended meanwhile. Nothing was written, and nothing is sent before the loop's turn ends.
+        if let Err(problem) = composed {
+            // Nothing was written, and nothing is sent before the loop's turn ends.
             client.cancel(ticket);
+            // Without a head the request has ended meanwhile, and nobody waits.
+            if problem != Problem::NoHead {
+                client.fail(tag, Reason::ClientPanic as i32);
+            }
         } else if ticket < 0 {
             client.fail(tag, -ticket);
         } else if let Some(entry) = self.direct.as_mut().and_then(|direct| direct.slot(slot)) {
             entry.ticket = ticket;
+        }
+    }
+
+    /// The last byte of a slot's response has been given away: it ends when that has left, or the client.
+    fn done(&mut self, slot: usize) {
+        match downstream::waiting(slot as u32) {
+            Some(0) => self.end(slot),
+            _ => self.end_when_gone(slot),
+        }
+    }
+
+    /// An event about the slot is still to come, which must not be taken for one of another request.
+    fn end_when_gone(&mut self, slot: usize) {
+        if let Some(entry) = self.direct.as_mut().and_then(|direct| direct.slot(slot)) {
+            entry.done = true;
         }
     }
 

@@ -58,15 +58,15 @@ impl Direct {
         out.extend_from_slice(b"\r\n\r\n");
     }
 
-    /// Sends `out`, the body and `tail`. Returns the bytes that wait for the client, or -1: it is gone.
-    fn send(&mut self, slot: usize, body: &[u8], tail: &[u8], last: bool) -> i32 {
+    /// Sends `out`, the body and `tail`. True: some bytes wait for the client.
+    fn send(&mut self, slot: usize, body: &[u8], tail: &[u8], last: bool) -> bool {
         let small = body.len() <= COPIED_BYTES;
         if small {
             self.out.extend_from_slice(body);
             self.out.extend_from_slice(tail);
         }
         let parts: [&[u8]; 3] = if small { [&self.out, &[], &[]] } else { [&self.out, body, tail] };
-        downstream::send(slot as u32, parts, last).map_or(-1, |waiting| i32::try_from(waiting).unwrap_or(i32::MAX))
+        downstream::send(slot as u32, parts, last).is_some_and(|waiting| waiting > 0)
     }
 }
 
@@ -124,23 +124,10 @@ impl Exchanges {
                 (true, false) => b"",
             };
         }
-        let nothing = direct.out.is_empty() && row.body.is_empty() && tail.is_empty();
-        let waiting = if nothing { 0 } else { direct.send(slot, row.body, tail, flags & LAST != 0) };
-        if is_end {
-            self.done(slot, waiting);
-        } else if waiting > 0 {
+        if direct.send(slot, row.body, tail, flags & LAST != 0) && !is_end {
             direct.client.pause(ticket);
         }
         true
-    }
-
-    /// The last byte of a slot's response has been given away; so many of its bytes wait.
-    fn done(&mut self, slot: usize, waiting: i32) {
-        if waiting == 0 {
-            self.end(slot);
-        } else if let Some(entry) = self.direct.as_mut().and_then(|direct| direct.slot(slot)) {
-            entry.done = true;
-        }
     }
 }
 
@@ -184,8 +171,7 @@ pub unsafe extern "C" fn answer(env: sys::napi_env, info: sys::napi_callback_inf
             BodyFraming::Length(body.len() as u64)
         };
         direct.end_head(flags, &framing);
-        let waiting = direct.send(slot, if flags & BODILESS == 0 { body } else { &[] }, &[], flags & LAST != 0);
-        exchanges.done(slot, waiting);
+        direct.send(slot, if flags & BODILESS == 0 { body } else { &[] }, &[], flags & LAST != 0);
         Ok(ptr::null_mut())
     })
 }

@@ -48,7 +48,7 @@ impl ClientHandle {
         write_head: impl FnOnce(&mut Vec<u8>),
     ) -> i32 {
         // SAFETY: the binding outlives the handle's use (see the type); no other reference into it is alive, for none
-        // is held while JavaScript runs, and we were called from there.
+        // is held while JavaScript runs, nor when its commands are done after it.
         let binding = unsafe { &mut *self.0 };
         if binding.closing {
             return -(Reason::ClientClosed as i32);
@@ -65,10 +65,11 @@ impl ClientHandle {
         }
     }
 
-    /// A row of the batch that JavaScript is looking at. None: no such row.
+    /// A row of the last batch. None: no such row.
     ///
     /// # Safety
-    /// Called from JavaScript inside `onBatch`; the row is dropped before JavaScript goes on.
+    /// Called inside `onBatch` or right after it, before the client's next turn; the row is dropped before JavaScript goes
+    /// on.
     pub unsafe fn row<'a>(self, index: usize) -> Option<ResponseRow<'a>> {
         // SAFETY: as in `submit_with`.
         let binding = unsafe { &*self.0 };

@@ -1,19 +1,16 @@
 //! The part of a connection that is about requests that go past the front end (`crate::direct`).
 
-use super::{Client, Connection, Consumer, End, Kind, Outbox, Taken};
+use super::{Client, Connection, Consumer, End, Kind, Outbox, Patience, Taken};
 
 impl Connection {
-    /// Whether the next bytes may be a request that goes past the front end.
+    /// Whether a request may go past the front end now: the one condition for both ways that it can come.
+    fn takes_direct(&self) -> bool {
+        self.listener != 0 && self.kind == Kind::Http && self.framing.at_start() && !self.blocked() && !self.broken
+    }
+
+    /// Whether the next bytes may be such a request.
     pub fn may_be_direct(&self) -> bool {
-        self.listener != 0
-            && !self.pending
-            && self.kind == Kind::Http
-            && self.stash_len() == 0
-            && self.outbox.is_empty()
-            && !self.last
-            && !self.broken
-            && self.end == End::Open
-            && self.framing.at_start()
+        self.takes_direct() && self.stash_len() == 0 && self.end == End::Open
     }
 
     /// Offers received bytes to the consumer; what it does not take is stashed for the front end. True: it took a request.
@@ -28,10 +25,7 @@ impl Connection {
 
     /// As [`Connection::offer`], with bytes that wait in the stash.
     pub fn offer_stash(&mut self, consumer: &Consumer) -> bool {
-        if self.listener == 0 || self.kind != Kind::Http || self.stash_len() == 0 || self.starved || self.broken {
-            return false;
-        }
-        if !self.framing.at_start() || self.blocked() {
+        if !self.takes_direct() || self.stash_len() == 0 || self.starved {
             return false;
         }
         let Some(taken) = (consumer.take)(&self.stash[self.stash_start..], &self.client()) else { return false };
@@ -63,6 +57,7 @@ impl Connection {
     /// What follows is swallowed.
     pub fn shut(&mut self) {
         self.kind = Kind::Refused { swallowed: 0 };
+        self.patience = Patience::default();
         self.drop_stash(self.stash_len());
     }
 

@@ -1,7 +1,7 @@
 //! What a connection waits for, as its patience (`patience`) wants to know it: looked at now and then, never in between.
 
 use super::{Connection, End, Kind, READABLE, STASH_LIMIT, WRITABLE};
-use crate::patience::{Observed, Wait};
+use crate::patience::{Observed, Patience, Wait};
 
 /// A client that was refused has this long to read why and to go, whatever the bound of the others is.
 const LINGER_MS: u64 = 5000;
@@ -79,6 +79,7 @@ impl Connection {
     pub fn refuse(&mut self) {
         self.drop_stash(self.stash_len());
         self.kind = Kind::Refused { swallowed: 0 };
+        self.patience = Patience::default();
     }
 
     /// The front end has paused it, or we have stopped it. The front end goes on reading all the same while its buffer
