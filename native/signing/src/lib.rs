@@ -1,0 +1,19 @@
+//! Request signing: who signed this request, and with which secret.
+//!
+//! Pure Rust, no clock of its own: the caller says what time it is, in whole Unix seconds. A scheme is data (which
+//! headers, which algorithm, which skew) and a small function over what the caller read from the request. Nothing here
+//! panics on what a client sent. Primitives come from well-kept crates; ours are only the kernels of [`mashery`]'s
+//! window, and what they find is always recomputed with those crates before it is believed: a fault in a kernel could
+//! refuse an honest request, never let a forged one in.
+//!
+//! Secrets are wiped when they are dropped, never printed, never empty, and compared in constant time.
+
+mod encoding;
+pub mod mashery;
+mod refusal;
+mod secret;
+mod window;
+
+pub use refusal::Refusal;
+pub use secret::{Secret, Validity};
+pub use window::{Hash, Kernel};
