@@ -8,12 +8,23 @@
 //!
 //! Secrets are wiped when they are dropped, never printed, never empty, and compared in constant time.
 
+mod algorithm;
+mod body;
+pub mod cavage;
 mod encoding;
+mod http_date;
+mod keys;
 pub mod mashery;
 mod refusal;
+mod request;
 mod secret;
+mod spki;
 mod window;
 
+pub use algorithm::{Algorithm, SigningKey, VerifyingKey};
+pub use body::BodyDigest;
+pub use keys::{Keys, NamedKey};
 pub use refusal::Refusal;
+pub use request::Request;
 pub use secret::{Secret, Validity};
 pub use window::{Hash, Kernel};

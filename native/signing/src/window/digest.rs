@@ -1,8 +1,6 @@
 //! The whole digest of one second, by the crates' compression functions: what decides. The state after the whole blocks
 //! of the prefix is kept, so that it costs the last block only.
 
-use std::fmt::Write as _;
-
 use subtle::{Choice, ConstantTimeEq};
 
 use super::{
@@ -66,12 +64,7 @@ impl Digest {
             Hash::Md5 => 16,
             Hash::Sha256 => 32,
         };
-        let mut text = String::with_capacity(2 * length);
-        for byte in &self.bytes[..length] {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        text
+        encoding::to_hex(&self.bytes[..length])
     }
 }
 

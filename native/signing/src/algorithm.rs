@@ -1,0 +1,199 @@
+//! The algorithms that a key can be for, and the keys. A key has one algorithm, from the configuration: what a request
+//! names is only compared with it, never obeyed (that is how public keys became HMAC secrets elsewhere).
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use ring::{
+    rand::SystemRandom,
+    signature::{
+        ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair,
+        RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA512, RSA_PSS_SHA512, RsaKeyPair,
+        UnparsedPublicKey, VerificationAlgorithm,
+    },
+};
+use sha1::Sha1;
+use sha2::{Sha256, Sha384, Sha512};
+use subtle::ConstantTimeEq as _;
+
+use crate::{Secret, spki};
+
+/// What a key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// Only where a scheme or a dialect still asks for it.
+    HmacSha1,
+    /// RFC 2104 with SHA-256.
+    HmacSha256,
+    /// RFC 2104 with SHA-384.
+    HmacSha384,
+    /// RFC 2104 with SHA-512.
+    HmacSha512,
+    /// RSASSA-PKCS1-v1_5 with SHA-256, 2048 bits and more.
+    RsaV15Sha256,
+    /// RSASSA-PSS with SHA-512, salt of 64 bytes, 2048 bits and more.
+    RsaPssSha512,
+    /// ECDSA on P-256 with SHA-256; the signature is r and s, 32 bytes each.
+    EcdsaP256Sha256,
+    /// RFC 8032.
+    Ed25519,
+}
+
+/// A keyed HMAC state, cloned for each message.
+#[derive(Clone)]
+enum Mac {
+    Sha1(Hmac<Sha1>),
+    Sha256(Hmac<Sha256>),
+    Sha384(Hmac<Sha384>),
+    Sha512(Hmac<Sha512>),
+}
+
+impl Mac {
+    fn new(algorithm: Algorithm, secret: &[u8]) -> Option<Self> {
+        // HMAC takes keys of any length.
+        match algorithm {
+            Algorithm::HmacSha1 => Hmac::new_from_slice(secret).ok().map(Self::Sha1),
+            Algorithm::HmacSha256 => Hmac::new_from_slice(secret).ok().map(Self::Sha256),
+            Algorithm::HmacSha384 => Hmac::new_from_slice(secret).ok().map(Self::Sha384),
+            Algorithm::HmacSha512 => Hmac::new_from_slice(secret).ok().map(Self::Sha512),
+            _ => None,
+        }
+    }
+
+    fn of(&self, parts: &[&[u8]]) -> Vec<u8> {
+        macro_rules! finish {
+            ($state:expr) => {{
+                let mut state = $state.clone();
+                for part in parts {
+                    state.update(part);
+                }
+                state.finalize().into_bytes().to_vec()
+            }};
+        }
+        match self {
+            Self::Sha1(state) => finish!(state),
+            Self::Sha256(state) => finish!(state),
+            Self::Sha384(state) => finish!(state),
+            Self::Sha512(state) => finish!(state),
+        }
+    }
+}
+
+/// A key that verifies.
+#[derive(Clone)]
+pub struct VerifyingKey {
+    algorithm: Algorithm,
+    material: Material,
+}
+
+#[derive(Clone)]
+enum Material {
+    Mac(Box<Mac>),
+    Public(Vec<u8>),
+}
+
+impl VerifyingKey {
+    /// A shared secret. `None` if the algorithm has public keys.
+    pub fn hmac(algorithm: Algorithm, secret: &Secret) -> Option<Self> {
+        Some(Self { algorithm, material: Material::Mac(Box::new(Mac::new(algorithm, secret.bytes())?)) })
+    }
+
+    /// A public key as `SubjectPublicKeyInfo` in DER. `None` if it is not one for this algorithm.
+    pub fn public(algorithm: Algorithm, spki_der: &[u8]) -> Option<Self> {
+        Some(Self { algorithm, material: Material::Public(spki::public_key(algorithm, spki_der)?.to_vec()) })
+    }
+
+    /// What it is for.
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// Whether the signature, decoded, is of these parts, one after the other. Its whole length counts.
+    pub fn verify(&self, parts: &[&[u8]], signature: &[u8]) -> bool {
+        match &self.material {
+            Material::Mac(mac) => mac.of(parts).ct_eq(signature).into(),
+            Material::Public(key) => {
+                let algorithm: &dyn VerificationAlgorithm = match self.algorithm {
+                    Algorithm::RsaV15Sha256 => &RSA_PKCS1_2048_8192_SHA256,
+                    Algorithm::RsaPssSha512 => &RSA_PSS_2048_8192_SHA512,
+                    Algorithm::EcdsaP256Sha256 => &ECDSA_P256_SHA256_FIXED,
+                    Algorithm::Ed25519 => &ED25519,
+                    Algorithm::HmacSha1 | Algorithm::HmacSha256 | Algorithm::HmacSha384 | Algorithm::HmacSha512 => {
+                        return false;
+                    }
+                };
+                UnparsedPublicKey::new(algorithm, key).verify(&parts.concat(), signature).is_ok()
+            }
+        }
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("VerifyingKey").field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
+}
+
+/// A key that signs.
+pub struct SigningKey {
+    algorithm: Algorithm,
+    pair: Pair,
+}
+
+enum Pair {
+    Mac(Mac),
+    Rsa(RsaKeyPair),
+    Ecdsa(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+}
+
+impl SigningKey {
+    /// A shared secret. `None` if the algorithm has private keys.
+    pub fn hmac(algorithm: Algorithm, secret: &Secret) -> Option<Self> {
+        Some(Self { algorithm, pair: Pair::Mac(Mac::new(algorithm, secret.bytes())?) })
+    }
+
+    /// A private key as PKCS #8 in DER. `None` if it is not one for this algorithm.
+    pub fn private(algorithm: Algorithm, pkcs8_der: &[u8]) -> Option<Self> {
+        let pair = match algorithm {
+            Algorithm::RsaV15Sha256 | Algorithm::RsaPssSha512 => Pair::Rsa(RsaKeyPair::from_pkcs8(pkcs8_der).ok()?),
+            Algorithm::EcdsaP256Sha256 => {
+                let random = SystemRandom::new();
+                Pair::Ecdsa(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8_der, &random).ok()?)
+            }
+            Algorithm::Ed25519 => Pair::Ed25519(Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8_der).ok()?),
+            Algorithm::HmacSha1 | Algorithm::HmacSha256 | Algorithm::HmacSha384 | Algorithm::HmacSha512 => return None,
+        };
+        Some(Self { algorithm, pair })
+    }
+
+    /// What it is for.
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// Signs the parts, one after the other. `None` when the system has no randomness.
+    pub fn sign(&self, parts: &[&[u8]]) -> Option<Vec<u8>> {
+        match &self.pair {
+            Pair::Mac(mac) => Some(mac.of(parts)),
+            Pair::Ed25519(pair) => Some(pair.sign(&parts.concat()).as_ref().to_vec()),
+            Pair::Ecdsa(pair) => Some(pair.sign(&SystemRandom::new(), &parts.concat()).ok()?.as_ref().to_vec()),
+            Pair::Rsa(pair) => {
+                let mut signature = vec![0; pair.public().modulus_len()];
+                let random = SystemRandom::new();
+                let message = parts.concat();
+                match self.algorithm {
+                    Algorithm::RsaPssSha512 => pair.sign(&RSA_PSS_SHA512, &random, &message, &mut signature).ok()?,
+                    _ => pair.sign(&RSA_PKCS1_SHA256, &random, &message, &mut signature).ok()?,
+                }
+                Some(signature)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("SigningKey").field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,76 @@
+//! IMF-fixdate (RFC 9110, 5.6.7), and nothing else: the two old forms have no business in a signature.
+
+const MONTHS: [&[u8]; 12] =
+    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+const DAYS: [&[u8]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
+
+/// `Sun, 05 Jan 2014 21:31:40 GMT` as Unix seconds. The name of the day is not compared with the date: the signature
+/// covers the text, and clients are known to get it wrong.
+pub fn parse(text: &[u8]) -> Option<u64> {
+    let text: &[u8; 29] = text.try_into().ok()?;
+    let number = |from: usize, to: usize| crate::encoding::digits(&text[from..to]);
+    let separators = [(3, b", "), (16, b" \0"), (7, b" \0"), (11, b" \0"), (19, b":\0"), (22, b":\0")];
+    let separated =
+        separators.iter().all(|(at, want)| text[*at] == want[0] && (want[1] == 0 || text[at + 1] == want[1]));
+    if !separated || &text[25..] != b" GMT" || !DAYS.contains(&&text[..3]) {
+        return None;
+    }
+    let month = MONTHS.iter().position(|month| *month == &text[8..11])? as u64 + 1;
+    let (day, year) = (number(5, 7)?, number(12, 16)?);
+    let (hour, minute, second) = (number(17, 19)?, number(20, 22)?, number(23, 25)?);
+    if hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    Some(days_since_1970(year, month, day)? * 86_400 + hour * 3_600 + minute * 60 + second)
+}
+
+/// Days of the Gregorian calendar; `None` for a date that does not exist, or is before 1970.
+pub fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let lengths = [31, 28 + u64::from(leap), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let length = *lengths.get((month as usize).checked_sub(1)?)?;
+    if year < 1970 || day == 0 || day > length {
+        return None;
+    }
+    let before = year - 1;
+    let years = before * 365 + before / 4 - before / 100 + before / 400;
+    Some(years - 719_162 + lengths[..month as usize - 1].iter().sum::<u64>() + day - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn dates() {
+        for wrong in [
+            "",
+            "Sun, 05 Jan 2014 21:31:40",
+            "Sun, 05 Jan 2014 21:31:40 UTC",
+            "Sun, 5 Jan 2014 21:31:40 GMT",
+            "sun, 05 Jan 2014 21:31:40 GMT",
+            "Sun, 05 jan 2014 21:31:40 GMT",
+            "Sun, 00 Jan 2014 21:31:40 GMT",
+            "Sat, 29 Feb 2014 21:31:40 GMT",
+            "Sun, 05 Jan 2014 24:31:40 GMT",
+            "Sun, 05 Jan 2014 21:60:40 GMT",
+            "Sun, +5 Jan 2014 21:31:40 GMT",
+            "Sun, 05 Jan 1969 21:31:40 GMT",
+            "Sunday, 05-Jan-14 21:31:40 GMT",
+            "Sun Jan  5 21:31:40 2014",
+            "Sun, 05 Jan 2014 21:31:40 GMT ",
+            "Sun,\u{a0}5 Jan 2014 21:31:40 GMT",
+        ] {
+            assert_eq!(parse(wrong.as_bytes()), None, "{wrong}");
+        }
+        for (text, seconds) in [
+            ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+            ("Sun, 05 Jan 2014 21:31:40 GMT", 1_388_957_500),
+            ("Thu, 29 Feb 2024 23:59:59 GMT", 1_709_251_199),
+            ("Tue, 19 Jan 2038 03:14:08 GMT", 2_147_483_648),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", 253_402_300_799),
+        ] {
+            assert_eq!(parse(text.as_bytes()), Some(seconds), "{text}");
+        }
+    }
+}
