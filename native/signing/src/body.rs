@@ -4,7 +4,10 @@
 use sha2::{Digest as _, Sha256, Sha512};
 use subtle::ConstantTimeEq as _;
 
-use crate::{Refusal, encoding};
+use crate::{
+    Refusal, encoding,
+    structured::{self, Bare, Item, Member},
+};
 
 /// What a body has to hash to. A stronger and a weaker digest both have to be right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,8 +35,22 @@ impl BodyDigest {
         digest.filled()
     }
 
+    /// `Content-Digest` (RFC 9530). Algorithms other than sha-256 and sha-512 do not count.
+    pub fn from_content_digest(value: &[u8]) -> Result<Self, Refusal> {
+        let mut digest = Self::default();
+        for (name, member) in structured::dictionary(value)? {
+            let Member::Item(Item { bare: Bare::Bytes(bytes), .. }) = member else { return Err(Refusal::Malformed) };
+            match name {
+                b"sha-256" => put(&mut digest.sha256, Some(bytes))?,
+                b"sha-512" => put(&mut digest.sha512, Some(bytes))?,
+                _ => {}
+            }
+        }
+        digest.filled()
+    }
+
     /// Itself, if there is anything in it that can be checked.
-    pub(crate) fn filled(self) -> Result<Self, Refusal> {
+    fn filled(self) -> Result<Self, Refusal> {
         if self == Self::default() { Err(Refusal::WrongDigest) } else { Ok(self) }
     }
 
@@ -45,8 +62,13 @@ impl BodyDigest {
     }
 }
 
+/// `Content-Digest` of a body that is to be signed.
+pub fn content_digest(body: &[u8]) -> String {
+    format!("sha-256=:{}:", encoding::to_base64(&Sha256::digest(body)))
+}
+
 /// Once, and of the right length.
-pub(crate) fn put<const N: usize>(slot: &mut Option<[u8; N]>, bytes: Option<Vec<u8>>) -> Result<(), Refusal> {
+fn put<const N: usize>(slot: &mut Option<[u8; N]>, bytes: Option<Vec<u8>>) -> Result<(), Refusal> {
     if slot.is_some() {
         return Err(Refusal::Duplicate);
     }

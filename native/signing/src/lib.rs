@@ -17,12 +17,14 @@ mod keys;
 pub mod mashery;
 mod refusal;
 mod request;
+pub mod rfc9421;
 mod secret;
 mod spki;
+mod structured;
 mod window;
 
 pub use algorithm::{Algorithm, SigningKey, VerifyingKey};
-pub use body::BodyDigest;
+pub use body::{BodyDigest, content_digest};
 pub use keys::{Keys, NamedKey};
 pub use refusal::Refusal;
 pub use request::Request;

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, clippy::unwrap_used)] // Reason: each test uses a part; a test may panic.
 
+pub mod test_keys;
+
 use polygate_signing::{Algorithm, Keys, NamedKey, Request, Secret, Validity, VerifyingKey};
 
 pub type Headers<'a> = Vec<(&'a [u8], &'a [u8])>;

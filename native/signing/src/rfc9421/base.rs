@@ -1,0 +1,121 @@
+//! The signature base (RFC 9421, 2.5): a line for each component, and one for the parameters.
+
+use crate::{
+    Refusal, Request, encoding,
+    structured::{self, Bare, Item, Member, Parameters},
+};
+
+pub fn build(request: &Request<'_>, components: &[Item<'_>], parameters: &Parameters<'_>) -> Result<Vec<u8>, Refusal> {
+    let mut out = Vec::with_capacity(512);
+    let mut seen: Vec<Vec<u8>> = Vec::with_capacity(components.len());
+    for component in components {
+        let mut identifier = Vec::new();
+        component.write(&mut identifier);
+        if seen.contains(&identifier) {
+            return Err(Refusal::Duplicate);
+        }
+        out.extend_from_slice(&identifier);
+        out.extend_from_slice(b": ");
+        let Bare::Text(name) = &component.bare else { return Err(Refusal::Malformed) };
+        match (name.first(), component.parameters.as_slice()) {
+            (Some(b'@'), parameters) => derived(request, name, parameters, &mut out)?,
+            (Some(_), parameters) => field(request, name, parameters, &mut out)?,
+            (None, _) => return Err(Refusal::Malformed),
+        }
+        out.push(b'\n');
+        seen.push(identifier);
+    }
+    out.extend_from_slice(b"\"@signature-params\": ");
+    Member::List(components.to_vec(), parameters.clone()).write(&mut out);
+    Ok(out)
+}
+
+fn derived(request: &Request<'_>, name: &[u8], parameters: &[(&[u8], Bare)], out: &mut Vec<u8>) -> Result<(), Refusal> {
+    match (name, parameters) {
+        (b"@method", []) => out.extend_from_slice(request.method),
+        (b"@authority", []) => out.extend_from_slice(&authority(request)),
+        (b"@scheme", []) => out.extend_from_slice(request.scheme.as_bytes()),
+        (b"@request-target", []) => out.extend_from_slice(request.target),
+        (b"@target-uri", []) => {
+            out.extend_from_slice(request.scheme.as_bytes());
+            out.extend_from_slice(b"://");
+            out.extend_from_slice(&authority(request));
+            out.extend_from_slice(request.target);
+        }
+        (b"@path", []) => match request.path() {
+            b"" => out.push(b'/'),
+            path => out.extend_from_slice(path),
+        },
+        (b"@query", []) => {
+            out.push(b'?');
+            out.extend_from_slice(request.query().unwrap_or_default());
+        }
+        (b"@query-param", [(b"name", Bare::Text(name))]) => {
+            out.extend_from_slice(&query_parameter(request, name)?);
+        }
+        _ => return Err(Refusal::Malformed),
+    }
+    Ok(())
+}
+
+/// RFC 9421, 2.2.3: lower case, without the scheme's own port.
+fn authority(request: &Request<'_>) -> Vec<u8> {
+    let lower = request.authority.to_ascii_lowercase();
+    let own: &[u8] = if request.scheme == "https" { b":443" } else { b":80" };
+    lower.strip_suffix(own).map_or_else(|| lower.clone(), <[u8]>::to_vec)
+}
+
+/// RFC 9421, 2.2.8: a parameter that comes twice cannot be signed.
+fn query_parameter(request: &Request<'_>, name: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let mut found = None;
+    for pair in request.query().unwrap_or_default().split(|byte| *byte == b'&') {
+        let at = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+        let (one, value) = (&pair[..at], pair.get(at + 1..).unwrap_or_default());
+        if form_encoded(one)? == name && found.replace(value).is_some() {
+            return Err(Refusal::Duplicate);
+        }
+    }
+    form_encoded(found.ok_or(Refusal::Missing)?)
+}
+
+/// Decoded as a form, and encoded again in the one way: a blank is `%20`.
+fn form_encoded(text: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let blanks: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    let mut out = Vec::with_capacity(text.len());
+    for byte in encoding::percent(&blanks).ok_or(Refusal::Malformed)? {
+        if byte.is_ascii_alphanumeric() || b"*-._".contains(&byte) {
+            out.push(byte);
+        } else {
+            out.extend_from_slice(format!("%{byte:02X}").as_bytes());
+        }
+    }
+    Ok(out)
+}
+
+fn field(request: &Request<'_>, name: &[u8], parameters: &[(&[u8], Bare)], out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let is_name =
+        |byte: &u8| byte.is_ascii_graphic() && !byte.is_ascii_uppercase() && !b":\"(),/;<=>?@[\\]{}".contains(byte);
+    if !name.iter().all(is_name) {
+        return Err(Refusal::Malformed);
+    }
+    let values: Vec<&[u8]> = request.values(name).collect();
+    if values.is_empty() {
+        return Err(Refusal::Missing);
+    }
+    match parameters {
+        [] => out.extend_from_slice(&values.join(&b", "[..])),
+        // 2.1.3: each value on its own, so that commas inside of one do not make two.
+        [(b"bs", Bare::Boolean(true))] => {
+            let wrapped = values.iter().map(|value| format!(":{}:", encoding::to_base64(value)));
+            out.extend_from_slice(wrapped.collect::<Vec<_>>().join(", ").as_bytes());
+        }
+        [(b"key", Bare::Text(key))] => {
+            let text = values.join(&b", "[..]);
+            let members = structured::dictionary(&text)?;
+            let (_, member) = members.iter().find(|(one, _)| *one == key.as_slice()).ok_or(Refusal::Missing)?;
+            member.write(out);
+        }
+        _ => return Err(Refusal::Malformed),
+    }
+    Ok(())
+}
