@@ -37,9 +37,23 @@ pub fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
     Some(years - 719_162 + lengths[..month as usize - 1].iter().sum::<u64>() + day - 1)
 }
 
+/// Year, month and day of a day since 1970, until the year 9999.
+pub fn date_of(days: u64) -> Option<(u64, u64, u64)> {
+    // 400 years have 146,097 days; a guess that is never too late, then at most one year on.
+    let mut year = 1970 + days * 400 / 146_097;
+    while days_since_1970(year, 1, 1)? > days {
+        year -= 1;
+    }
+    while days_since_1970(year + 1, 1, 1)? <= days {
+        year += 1;
+    }
+    let month = (1..=12).rev().find(|month| days_since_1970(year, *month, 1).is_some_and(|first| first <= days))?;
+    (year <= 9_999).then_some((year, month, days - days_since_1970(year, month, 1)? + 1))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{date_of, days_since_1970, parse};
 
     #[test]
     fn dates() {
@@ -72,5 +86,21 @@ mod tests {
         ] {
             assert_eq!(parse(text.as_bytes()), Some(seconds), "{text}");
         }
+    }
+
+    #[test]
+    fn every_day_until_9999_has_one_date() {
+        let (mut year, mut month, mut day) = (1970, 1, 1);
+        for days in 0..2_932_897 {
+            assert_eq!((date_of(days), days_since_1970(year, month, day)), (Some((year, month, day)), Some(days)));
+            day += 1;
+            if days_since_1970(year, month, day).is_none() {
+                (day, month) = (1, month + 1);
+            }
+            if month > 12 {
+                (month, year) = (1, year + 1);
+            }
+        }
+        assert_eq!((year, date_of(2_932_897), date_of(u64::MAX / 86_400)), (10_000, None, None));
     }
 }

@@ -19,6 +19,7 @@ mod refusal;
 mod request;
 pub mod rfc9421;
 mod secret;
+pub mod sigv4;
 mod spki;
 mod structured;
 mod window;
