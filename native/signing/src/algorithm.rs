@@ -103,6 +103,11 @@ impl VerifyingKey {
         Some(Self { algorithm, material: Material::Public(spki::public_key(algorithm, spki_der)?.to_vec()) })
     }
 
+    /// A bare Ed25519 public key.
+    pub(crate) fn ed25519(key: &[u8]) -> Option<Self> {
+        (key.len() == 32).then(|| Self { algorithm: Algorithm::Ed25519, material: Material::Public(key.to_vec()) })
+    }
+
     /// What it is for.
     pub const fn algorithm(&self) -> Algorithm {
         self.algorithm

@@ -22,6 +22,7 @@ mod secret;
 pub mod sigv4;
 mod spki;
 mod structured;
+pub mod webhook;
 mod window;
 
 pub use algorithm::{Algorithm, SigningKey, VerifyingKey};
