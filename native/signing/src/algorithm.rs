@@ -14,7 +14,6 @@ use ring::{
 };
 use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
-use subtle::ConstantTimeEq as _;
 
 use crate::{Secret, spki};
 
@@ -61,22 +60,33 @@ impl Mac {
     }
 
     fn of(&self, parts: &[&[u8]]) -> Vec<u8> {
-        macro_rules! finish {
-            ($state:expr) => {{
-                let mut state = $state.clone();
-                for part in parts {
-                    state.update(part);
-                }
-                state.finalize().into_bytes().to_vec()
-            }};
-        }
         match self {
-            Self::Sha1(state) => finish!(state),
-            Self::Sha256(state) => finish!(state),
-            Self::Sha384(state) => finish!(state),
-            Self::Sha512(state) => finish!(state),
+            Self::Sha1(state) => fed(state, parts).finalize().into_bytes().to_vec(),
+            Self::Sha256(state) => fed(state, parts).finalize().into_bytes().to_vec(),
+            Self::Sha384(state) => fed(state, parts).finalize().into_bytes().to_vec(),
+            Self::Sha512(state) => fed(state, parts).finalize().into_bytes().to_vec(),
         }
     }
+
+    /// In constant time; a signature of another length is none.
+    fn verify(&self, parts: &[&[u8]], signature: &[u8]) -> bool {
+        let verified = match self {
+            Self::Sha1(state) => fed(state, parts).verify_slice(signature),
+            Self::Sha256(state) => fed(state, parts).verify_slice(signature),
+            Self::Sha384(state) => fed(state, parts).verify_slice(signature),
+            Self::Sha512(state) => fed(state, parts).verify_slice(signature),
+        };
+        verified.is_ok()
+    }
+}
+
+/// A copy of the keyed state that has read the parts.
+fn fed<M: hmac::Mac + Clone>(state: &M, parts: &[&[u8]]) -> M {
+    let mut state = state.clone();
+    for part in parts {
+        state.update(part);
+    }
+    state
 }
 
 /// A key that verifies.
@@ -116,7 +126,7 @@ impl VerifyingKey {
     /// Whether the signature, decoded, is of these parts, one after the other. Its whole length counts.
     pub fn verify(&self, parts: &[&[u8]], signature: &[u8]) -> bool {
         match &self.material {
-            Material::Mac(mac) => mac.of(parts).ct_eq(signature).into(),
+            Material::Mac(mac) => mac.verify(parts, signature),
             Material::Public(key) => {
                 let algorithm: &dyn VerificationAlgorithm = match self.algorithm {
                     Algorithm::RsaV15Sha256 => &RSA_PKCS1_2048_8192_SHA256,

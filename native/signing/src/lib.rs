@@ -6,6 +6,17 @@
 //! window, and what they find is always recomputed with those crates before it is believed: a fault in a kernel could
 //! refuse an honest request, never let a forged one in.
 //!
+//! | scheme | signed | clock | replay is known by |
+//! |---|---|---|---|
+//! | [`mashery`] | key, secret and second: nothing of the request | a window of seconds | nothing: honest clients repeat themselves |
+//! | [`cavage`] | what the client lists; target and date have to be in it | `Date`, `(created)` | the signature |
+//! | [`rfc9421`] | components; method and target have to be in them | `created`, `expires` | `nonce`, or the signature |
+//! | [`sigv4`] | method, path, query, headers, body | `X-Amz-Date` | the signature |
+//! | [`webhook`] | the body, or URL and form | where the vendor signs one | the id, or the signature |
+//!
+//! Where a body is not there yet, an accepted request says what it has to hash to ([`BodyDigest`]): the caller checks
+//! that before anything of it goes on.
+//!
 //! Secrets are wiped when they are dropped, never printed, never empty, and compared in constant time.
 
 mod algorithm;

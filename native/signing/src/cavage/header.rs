@@ -53,12 +53,13 @@ impl<'a> Parameters<'a> {
                 Dialect::Cavage10 | Dialect::Tyk | Dialect::Apisix => Ok(vec![b"date"]),
             };
         };
-        let mut listed: Vec<&[u8]> = Vec::new();
+        let strict = matches!(dialect, Dialect::Cavage | Dialect::Cavage10);
+        let mut listed: Vec<&[u8]> = Vec::with_capacity(8);
         for name in names.split(|byte| *byte == b' ') {
-            let upper = name.iter().any(u8::is_ascii_uppercase);
-            let strict = matches!(dialect, Dialect::Cavage | Dialect::Cavage10);
+            let is_plain =
+                every(name, |byte| byte.is_ascii_graphic() && byte != b':' && !(strict && byte.is_ascii_uppercase()));
             // An empty name is an empty list, or two blanks.
-            if name.is_empty() || (strict && upper) || !name.iter().all(u8::is_ascii_graphic) || name.contains(&b':') {
+            if name.is_empty() || !is_plain {
                 return Err(Refusal::Malformed);
             }
             if super::contains(&listed, name) {
@@ -111,7 +112,7 @@ fn after_scheme<'a>(scheme: &[u8], value: &'a [u8]) -> Option<&'a [u8]> {
 fn read(dialect: Dialect, text: &[u8]) -> Result<Parameters<'_>, Refusal> {
     let mut parameters = Parameters::default();
     let (mut key_id, mut created, mut expires) = (None, None, None);
-    let mut order: Vec<&[u8]> = Vec::new();
+    let mut order: Vec<&[u8]> = Vec::with_capacity(8);
     let mut rest = text;
     loop {
         let (name, value, after) = parameter(rest).ok_or(Refusal::Malformed)?;
@@ -149,16 +150,21 @@ enum Value<'a> {
 
 /// `name="text"` or `name=123`, and what follows. No escapes: no value here needs one.
 fn parameter(text: &[u8]) -> Option<(&[u8], Value<'_>, &[u8])> {
-    let at = text.iter().position(|byte| *byte == b'=')?;
+    let at = memchr::memchr(b'=', text)?;
     let (name, rest) = (&text[..at], &text[at + 1..]);
     if name.is_empty() || !name.iter().all(u8::is_ascii_alphabetic) {
         return None;
     }
     if let Some(quoted) = rest.strip_prefix(b"\"") {
-        let end = quoted.iter().position(|byte| *byte == b'"')?;
-        let plain = quoted[..end].iter().all(|byte| matches!(byte, b' '..=b'~') && *byte != b'\\');
-        return plain.then(|| (name, Value::Text(&quoted[..end]), quoted[end + 1..].trim_ascii_start()));
+        let (value, after) = quoted.split_at(memchr::memchr(b'"', quoted)?);
+        let plain = every(value, |byte| matches!(byte, b' '..=b'~') && byte != b'\\');
+        return plain.then(|| (name, Value::Text(value), after[1..].trim_ascii_start()));
     }
     let end = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
     Some((name, Value::Number(encoding::decimal(&rest[..end])?), rest[end..].trim_ascii_start()))
+}
+
+/// Like `all`, but it reads to the end, which the compiler makes sixteen bytes at a time of.
+fn every(text: &[u8], holds: impl Fn(u8) -> bool) -> bool {
+    text.iter().fold(true, |so_far, byte| so_far & holds(*byte))
 }
