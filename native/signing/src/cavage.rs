@@ -22,7 +22,8 @@ pub enum Dialect {
     Cavage10,
     /// Tyk: the decoded path without the query, `x-aux-date` in place of `date`, the signature percent-encoded.
     Tyk,
-    /// Kong's hmac-auth: `hmac username=..`, in one order; `@request-target`, or the `request-line`; `x-date` first.
+    /// Kong's hmac-auth: `hmac username=..`, in one order; `@request-target`, or the `request-line` of
+    /// HTTP/1.1; `x-date` first.
     Kong,
     /// APISIX's hmac-auth since 3.11: the key id as first line, a line end after each.
     Apisix,
@@ -232,7 +233,8 @@ const fn name_of(algorithm: Algorithm) -> Option<&'static str> {
 fn is_named(dialect: Dialect, parameters: &Parameters<'_>, algorithm: Algorithm) -> bool {
     let modern = dialect == Dialect::Cavage;
     match parameters.algorithm {
-        None => dialect != Dialect::Kong,
+        // Kong's reader has refused it already.
+        None => true,
         Some(b"hs2019") => modern,
         Some(name) => name_of(algorithm).is_some_and(|ours| ours.as_bytes() == name),
     }

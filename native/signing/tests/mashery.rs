@@ -218,6 +218,29 @@ fn forgeries_for_any_number_of_known_keys_push_no_table_out() {
     for _ in 0..1_000 {
         many.verify(b"key-50", &signed("key-50", "secret", NOW + 1), NOW + 1).unwrap();
     }
+    // Whoever lost its table is computed anew, and nobody gets another's.
+    for key in honest.iter().map(String::as_str).chain(["key-50", "key-51"]) {
+        let accepted = many.verify(key.as_bytes(), &signed(key, "secret", NOW + 1), NOW + 1);
+        assert!(accepted.is_ok(), "{key}: {accepted:?}");
+    }
+}
+
+#[test]
+fn a_table_in_use_outlives_one_that_is_not() {
+    let options = Options { tables: 3, cold_per_second: 1, ..Options::new(Hash::Sha256) };
+    let mut many = Mashery::new(&options, numbered(5)).unwrap();
+    let mut good = |n: usize, now: u64| {
+        let key = format!("key-{n}");
+        many.verify(key.as_bytes(), &signed(&key, "secret", now), now)
+    };
+    for n in 0..3 {
+        assert!(good(n, NOW).is_ok());
+    }
+    assert!(good(3, NOW + 1).is_ok(), "takes the table of key-0");
+    assert!(good(1, NOW + 1).is_ok(), "key-1 is used");
+    assert!(good(4, NOW + 2).is_ok(), "takes a table, and the budget of this second");
+    assert!(good(1, NOW + 2).is_ok(), "not that of key-1");
+    assert_eq!(good(2, NOW + 2), Err(Refusal::Overloaded), "but that of key-2");
 }
 
 #[test]
