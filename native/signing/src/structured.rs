@@ -58,19 +58,22 @@ impl Member<'_> {
     pub fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::Item(item) => item.write(out),
-            Self::List(items, parameters) => {
-                out.push(b'(');
-                for (place, item) in items.iter().enumerate() {
-                    if place > 0 {
-                        out.push(b' ');
-                    }
-                    item.write(out);
-                }
-                out.push(b')');
-                write_parameters(parameters, out);
-            }
+            Self::List(items, parameters) => write_list(items, parameters, out),
         }
     }
+}
+
+/// An inner list with its parameters.
+pub fn write_list(items: &[Item<'_>], parameters: &Parameters<'_>, out: &mut Vec<u8>) {
+    out.push(b'(');
+    for (place, item) in items.iter().enumerate() {
+        if place > 0 {
+            out.push(b' ');
+        }
+        item.write(out);
+    }
+    out.push(b')');
+    write_parameters(parameters, out);
 }
 
 fn write_parameters(parameters: &Parameters<'_>, out: &mut Vec<u8>) {

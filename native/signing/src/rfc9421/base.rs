@@ -1,20 +1,23 @@
 //! The signature base (RFC 9421, 2.5): a line for each component, and one for the parameters.
 
+use std::ops::Range;
+
 use crate::{
     Refusal, Request, encoding,
-    structured::{self, Bare, Item, Member, Parameters},
+    structured::{self, Bare, Item, Parameters},
 };
 
 pub fn build(request: &Request<'_>, components: &[Item<'_>], parameters: &Parameters<'_>) -> Result<Vec<u8>, Refusal> {
     let mut out = Vec::with_capacity(512);
-    let mut seen: Vec<Vec<u8>> = Vec::with_capacity(components.len());
+    let mut seen: Vec<Range<usize>> = Vec::with_capacity(components.len());
     for component in components {
-        let mut identifier = Vec::new();
-        component.write(&mut identifier);
-        if seen.contains(&identifier) {
+        let begin = out.len();
+        component.write(&mut out);
+        let identifier = begin..out.len();
+        if seen.iter().any(|one| out[one.clone()] == out[identifier.clone()]) {
             return Err(Refusal::Duplicate);
         }
-        out.extend_from_slice(&identifier);
+        seen.push(identifier);
         out.extend_from_slice(b": ");
         let Bare::Text(name) = &component.bare else { return Err(Refusal::Malformed) };
         match (name.first(), component.parameters.as_slice()) {
@@ -23,10 +26,9 @@ pub fn build(request: &Request<'_>, components: &[Item<'_>], parameters: &Parame
             (None, _) => return Err(Refusal::Malformed),
         }
         out.push(b'\n');
-        seen.push(identifier);
     }
     out.extend_from_slice(b"\"@signature-params\": ");
-    Member::List(components.to_vec(), parameters.clone()).write(&mut out);
+    structured::write_list(components, parameters, &mut out);
     Ok(out)
 }
 

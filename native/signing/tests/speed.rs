@@ -1,0 +1,103 @@
+//! What the other schemes cost, for one request of ordinary size. `cargo test --release -p polygate-signing --test speed
+//! -- --nocapture` prints it; the bounds are far above what is measured, so that only a change of order fails on a busy
+//! machine.
+
+#![allow(clippy::unwrap_used)] // Reason: a test may panic.
+
+mod common;
+
+use std::{hint::black_box, time::Instant};
+
+use common::{
+    headers, keys, named, request, secret, shared,
+    test_keys::{P256_PRIVATE, P256_PUBLIC, RFC_ED25519_PRIVATE, RFC_ED25519_PUBLIC, RSA_PRIVATE, RSA_PUBLIC, der},
+};
+use polygate_signing::{
+    Algorithm::{EcdsaP256Sha256, Ed25519, HmacSha256, RsaV15Sha256},
+    SigningKey, Validity, VerifyingKey, rfc9421, sigv4, webhook,
+};
+
+const NOW: u64 = 1_700_000_000;
+
+/// The best of several rounds.
+fn measure(what: &str, bound_ns: f64, mut work: impl FnMut() -> bool) {
+    let (rounds, times) = if cfg!(debug_assertions) { (1, 5) } else { (7, 2_000) };
+    let mut best = f64::MAX;
+    for _ in 0..rounds {
+        let began = Instant::now();
+        for _ in 0..times {
+            assert!(black_box(work()));
+        }
+        best = best.min(began.elapsed().as_secs_f64() * 1e9 / f64::from(times));
+    }
+    println!("{what}: {best:.0} ns");
+    assert!(cfg!(debug_assertions) || best < bound_ns, "{what}: {best:.0} ns");
+}
+
+#[test]
+fn rfc9421_verify() {
+    for (key, verifying, bound_ns) in [
+        (SigningKey::hmac(HmacSha256, &secret("secret")), shared("me", HmacSha256, "secret"), 20_000.0),
+        (
+            SigningKey::private(Ed25519, &der(RFC_ED25519_PRIVATE)),
+            named("me", VerifyingKey::public(Ed25519, &der(RFC_ED25519_PUBLIC)).unwrap()),
+            1_000_000.0,
+        ),
+        (
+            SigningKey::private(EcdsaP256Sha256, &der(P256_PRIVATE)),
+            named("me", VerifyingKey::public(EcdsaP256Sha256, &der(P256_PUBLIC)).unwrap()),
+            1_000_000.0,
+        ),
+        (
+            SigningKey::private(RsaV15Sha256, &der(RSA_PRIVATE)),
+            named("me", VerifyingKey::public(RsaV15Sha256, &der(RSA_PUBLIC)).unwrap()),
+            1_000_000.0,
+        ),
+    ] {
+        let key = key.unwrap();
+        let what = format!("RFC 9421, {:?}, verify", key.algorithm());
+        let components = ["@method", "@target-uri", "date", "content-digest"].map(String::from).to_vec();
+        let (label, key_id) = ("sig1".into(), "me".into());
+        let signer = rfc9421::Signer { label, key_id, key, components, expires_after_seconds: None, tag: None };
+        let digest = "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:";
+        let plain =
+            headers(&[("Host", "example.com"), ("Date", "Tue, 20 Apr 2021 02:07:55 GMT"), ("Content-Digest", digest)]);
+        let sent = signer.sign(&request("POST", "/foo?bar", &plain), NOW, None).unwrap();
+        let all = [&plain[..], &headers(&[("Signature-Input", &sent.input), ("Signature", &sent.signature)])].concat();
+        let one = rfc9421::Verifier::new(rfc9421::Options::new(), keys(vec![verifying]));
+        measure(&what, bound_ns, || one.verify(black_box(&request("POST", "/foo?bar", &all)), NOW).is_ok());
+    }
+}
+
+#[test]
+fn sigv4_verify() {
+    let (key_id, region, service) = ("AKIDEXAMPLE".into(), "us-east-1".into(), "execute-api".into());
+    let signer = sigv4::Signer { key_id, secret: secret("secret"), region, service, path: sigv4::Path::Normalized };
+    let plain = headers(&[("Host", "example.com"), ("Content-Type", "application/json"), ("Accept", "*/*")]);
+    let sent = signer.sign(&request("POST", "/foo/bar?a=b&c=d", &plain), Some(&[7; 32]), NOW).unwrap();
+    let ours = headers(&[
+        ("X-Amz-Date", &sent.date),
+        ("X-Amz-Content-Sha256", &sent.content_sha256),
+        ("Authorization", &sent.authorization),
+    ]);
+    let all = [plain, ours].concat();
+    let key = sigv4::AccessKey { id: b"AKIDEXAMPLE".to_vec(), secret: secret("secret"), validity: Validity::ALWAYS };
+    let one = sigv4::Verifier::new(sigv4::Options::new("us-east-1", "execute-api"), vec![key]);
+    measure("SigV4, verify", 50_000.0, || {
+        one.verify(black_box(&request("POST", "/foo/bar?a=b&c=d", &all)), None, NOW).is_ok()
+    });
+}
+
+#[test]
+fn webhook_verify() {
+    let key = secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    let body = [b'x'; 1_000];
+    let signature = webhook::sign(webhook::Scheme::StandardWebhooks, &key, "id", &body, NOW).unwrap();
+    let time = NOW.to_string();
+    let all = headers(&[("webhook-id", "id"), ("webhook-timestamp", &time), ("webhook-signature", &signature)]);
+    let scheme = webhook::Scheme::StandardWebhooks;
+    let one = webhook::Verifier::new(scheme, scheme.skew_seconds(), &[(key, Validity::ALWAYS)]).unwrap();
+    measure("Standard Webhooks, 1,000 bytes, verify", 50_000.0, || {
+        one.verify(black_box(&request("POST", "/", &all)), &body, NOW).is_ok()
+    });
+}
