@@ -39,7 +39,7 @@ enum Kind {
     Http,
     /// Upgraded: bytes pass as they are.
     Raw,
-    /// Refused by us: bytes are swallowed until the client or the front end's idle timer ends it.
+    /// Refused by us: bytes are swallowed until the client ends it, or our patience.
     Refused {
         swallowed: usize,
     },

@@ -6,9 +6,10 @@
 //! of `recv`, `send` and a few more. They call the real ones; no code of the image is changed.
 //!
 //! ```text
-//!   kernel ── recv ──> (TLS) ──> framing ──> gate ──> front end ──> handler (JS) ──> begin(slot) … end(slot)
-//!                        │           └─ the next message waits here until end(slot)
-//!                        └─ head as received, for with_current()
+//!   kernel ── recv ──> (TLS) ──┬──> framing ──> gate ──> front end ──> handler (JS) ──> begin(slot) … end(slot)
+//!                              │       │         └─ the next message waits here until end(slot)
+//!                              │       └─ head as received, for with_current()
+//!                              └──> consumer: a whole head and no body goes past the front end (see `direct`)
 //! ```
 //!
 //! Threads: state is per thread, since a front end belongs to one libuv loop; the image is changed once per process.

@@ -64,7 +64,8 @@ pub struct Receiving<'a> {
 pub struct Thread {
     connections: Vec<Option<Box<Connection>>>,
     pub slots: Vec<Binding>,
-    /// Connections with stashed bytes that the front end may have: dispatched before the loop waits again.
+    /// Connections that go on before the loop waits again: with bytes of which the kernel knows nothing, at their end,
+    /// broken off, or overdue.
     pub due: Vec<Binding>,
     /// The connection whose `recv` was the last one within the current dispatch, or -1.
     pub touched: c_int,

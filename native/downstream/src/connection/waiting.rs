@@ -75,7 +75,7 @@ impl Connection {
         self.session.as_ref().is_some_and(|session| session.is_stuck())
     }
 
-    /// The client speaks something else than TLS to a TLS listener: from now on as after a refusal.
+    /// It speaks something else than TLS to a TLS listener, or was too slow: from now on as after a refusal.
     pub fn refuse(&mut self) {
         self.drop_stash(self.stash_len());
         self.kind = Kind::Refused { swallowed: 0 };
