@@ -52,7 +52,7 @@ const benchArguments = (line: string): string[] | null =>
 /** What each other line prints. A curl line begins with its status. */
 const printed: Readonly<Record<string, readonly RegExp[]>> = {
   'node dist/main.js init': [/^wrote polygate\.yaml and polygate\.schema\.json$/m],
-  'node dist/main.js check': [/^ok polygate\.yaml: 1 listener, 3 routes, 1 upstream with \d peers?$/m],
+  'node dist/main.js check': [/^ok polygate\.yaml: 1 listener, [34] routes, 1 upstream with \d peers?$/m],
   'curl -i http://127.0.0.1:8080/ping': [/^HTTP\/1\.1 200 /, /\r\n\r\npong\n$/],
   'curl -i http://127.0.0.1:8080/api/users/1': [/^HTTP\/1\.1 200 /, /\r\n\r\nGET \/users\/1\n$/],
   'node dist/main.js explain GET http://127.0.0.1:8080/people/1': [/^route +old-users /m, /308.*\/api\/users\/1/],
@@ -63,6 +63,10 @@ const printed: Readonly<Record<string, readonly RegExp[]>> = {
   ],
   'curl -ik https://localhost:8443/ping': [/^HTTP\/1\.1 200 /, /\r\n\r\npong$/],
   'curl -ik https://localhost:8443/old/2': [/^HTTP\/1\.1 308 /, /^location: \/v1\/products\/2\r$/im],
+  "curl -ik https://localhost:8443/private -H 'apikey: a-key-for-trying'": [
+    /^HTTP\/1\.1 200 /,
+    /\r\n\r\nonly for those we know$/,
+  ],
   'mkdir -p tls': [/^$/],
   [opensslLine()]: [/^/],
   'curl -s http://127.0.0.1:9901/livez': [/^ok\n$/],

@@ -117,3 +117,14 @@ test('as JSON', async context => {
     ],
   )
 })
+
+test('guards that would run, without any key', async context => {
+  const guarded = `listen: [{ port: 0 }]
+consumers: { alice: { keys: [ a-key-of-alice ] } }
+routes: [ { name: a, match: {}, respond: {}, guards: [ { key: { header: ApiKey } } ] } ]
+`
+  const { status, output } = await polygate(['explain', 'GET', '/'], folderWith(context, guarded))
+  assert.equal(status, 0)
+  assert.match(output, /^runs {5}key guard: a consumer's key in header apikey, else 401;/m)
+  assert.doesNotMatch(output, /a-key-of-alice/)
+})

@@ -84,11 +84,9 @@ routes:
   - name: a
     match: {}
     upstream: echo
-    guards: []
     plugins: [x]`,
     errors: [
-      '7:5 routes[0].guards: unknown key, expected one of name, match, upstream, respond, redirect, stripPrefix, rewrite, cors, requestHeaders, responseHeaders, maxBodyBytes, webSocket',
-      '8:5 routes[0].plugins: unknown key, expected one of name, match, upstream, respond, redirect, stripPrefix, rewrite, cors, requestHeaders, responseHeaders, maxBodyBytes, webSocket',
+      '7:5 routes[0].plugins: unknown key, expected one of name, match, upstream, respond, redirect, stripPrefix, rewrite, guards, cors, requestHeaders, responseHeaders, maxBodyBytes, webSocket',
     ],
   },
   {

@@ -190,7 +190,7 @@ accessLog: yes`,
     text: `listen: [{ port: 8080 }]
 accesslog: true`,
     errors: [
-      '2:1 accesslog: unknown key, expected one of listen, workers, admin, limits, timeouts, accessLog, forwarded, upstreams, routes; did you mean accessLog?',
+      '2:1 accesslog: unknown key, expected one of listen, workers, admin, limits, timeouts, accessLog, forwarded, upstreams, consumers, routes; did you mean accessLog?',
     ],
   },
   {
@@ -209,11 +209,9 @@ forwarded: { trustedProxies: [10.0.0.0/33, "fd00::/129", example.com, 1.2.3.4/8/
   {
     title: 'capabilities that are not there',
     text: `listen: [{ port: 8080 }]
-consumers: {}
 plugins: {}`,
     errors: [
-      '2:1 consumers: unknown key, expected one of listen, workers, admin, limits, timeouts, accessLog, forwarded, upstreams, routes',
-      '3:1 plugins: unknown key, expected one of listen, workers, admin, limits, timeouts, accessLog, forwarded, upstreams, routes',
+      '2:1 plugins: unknown key, expected one of listen, workers, admin, limits, timeouts, accessLog, forwarded, upstreams, consumers, routes',
     ],
   },
 ])

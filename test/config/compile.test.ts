@@ -1,5 +1,6 @@
 // The plan: what each part of a configuration becomes. Peers with names have no address yet; those with one have.
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
 import { test } from 'node:test'
 import { readConfig } from '../../ts/config/load.ts'
@@ -90,6 +91,7 @@ routes:
       priority: -1,
     },
     action: { kind: 'forward', upstream: 1, stripPrefix: '/A', rewrite: null },
+    guards: [],
     cors: null,
     requestHeaders: {
       set: [['x-set', '1']],
@@ -113,4 +115,27 @@ test('listeners and log files have absolute names', () => {
   const { plan } = readConfig('listen: [{ unix: a.sock }]\naccessLog: { target: a.log }', 'f.yaml', {})
   assert.deepEqual(plan.listen, [{ address: '', port: 0, unix: resolve('a.sock'), tls: null }])
   assert.equal(plan.accessLog?.target, resolve('a.log'))
+})
+
+test('consumers: only digests of keys, with their end; guards in their order', () => {
+  const digest = '4ff3cdad1c3c4bfa8f8b5b18a1f9c0d6a53a48bb52f5fbd0bd7df8f2f1c6a0a1'
+  const plan = planOf(`consumers:
+  alice: { keys: [ a-key-of-alice, { sha256: ${digest.toUpperCase()}, notAfter: 2027-01-01 } ], tags: [gold], metadata: { a: b } }
+  bob: {}
+routes:
+  - { name: a, match: {}, respond: {}, guards: [ { key: { header: ApiKey } } ] }
+  - { name: b, match: { path: /b }, respond: {}, guards: [ { key: { query: ApiKey } } ] }
+`)
+  const keys = [
+    { sha256: createHash('sha256').update('a-key-of-alice').digest('hex'), notAfterMs: null },
+    { sha256: digest, notAfterMs: Date.UTC(2027, 0, 1) },
+  ]
+  assert.deepEqual(plan.consumers, [
+    { name: 'alice', keys, tags: ['gold'], metadata: { a: 'b' } },
+    { name: 'bob', keys: [], tags: [], metadata: {} },
+  ])
+  assert.deepEqual(
+    plan.routes.map(({ guards }) => guards),
+    [[{ kind: 'key', from: 'header', name: 'apikey' }], [{ kind: 'key', from: 'query', name: 'ApiKey' }]],
+  )
 })

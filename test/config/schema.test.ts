@@ -39,6 +39,7 @@ routes:
     timeouts: { drainMs: 30000, idleMs: 60000 },
     accessLog: false,
     forwarded: { trustedProxies: [], rfc7239: false, via: true },
+    consumers: new Map(),
   })
   assert.deepEqual(upstreams.get('a'), {
     peers: [{ url: 'http://127.0.0.1:1', weight: 1, tls: null }],
@@ -61,6 +62,7 @@ routes:
     redirect: null,
     stripPrefix: null,
     rewrite: null,
+    guards: [],
     cors: false,
     requestHeaders: { set: new Map(), append: new Map(), remove: [] },
     responseHeaders: null,

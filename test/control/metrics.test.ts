@@ -63,6 +63,7 @@ test('ten thousand odd methods, routes and statuses add no series', () => {
       bytes: [[`route-${i}`, 1, 1]],
       errors: [[`upstream-${i}`, 'reset', 1]],
       retries: [[`upstream-${i}`, 1]],
+      guards: [[`route-${i}`, 'key', 'unknown', 1]],
       rejections: [],
       accessLogDropped: 0,
       gauges: null,

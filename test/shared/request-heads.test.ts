@@ -25,7 +25,16 @@ const make = (slots = 4, maxHeadBytes = 1024, maxHeaders = 10): RequestHeads =>
 
 const request = (line: string, fields = ''): string => `${line} HTTP/1.1\r\nHost: A.Example:81\r\n${fields}\r\n`
 
-const plainPolicy: HeadPolicyOptions = { host: null, via: false, rfc7239: false, set: [], append: [], remove: [] }
+const plainPolicy: HeadPolicyOptions = {
+  host: null,
+  via: false,
+  rfc7239: false,
+  set: [],
+  append: [],
+  remove: [],
+  hiddenParameters: [],
+  hiddenCookies: [],
+}
 const plain: HeadForwarding = {
   path: null,
   query: null,
@@ -225,6 +234,8 @@ test('a head is composed by policy and by what one request brings', () => {
     set: [['x-set', 'v\xe9']],
     append: [['X-A', '2']],
     remove: ['x-forwarded-host'],
+    hiddenParameters: [],
+    hiddenCookies: [],
   })
   const id = text(heads, 'requestId')
   assert.equal(

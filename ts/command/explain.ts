@@ -2,7 +2,7 @@
 // read by the same native code as a real one, so that what is refused there is refused here.
 import { parseArgs } from 'node:util'
 import { ConfigErrors, findConfigFile, loadConfig } from '../config/load.ts'
-import type { HeaderEditsPlan, Plan, RoutePlan } from '../config/plan.ts'
+import type { GuardPlan, HeaderEditsPlan, Plan, RoutePlan } from '../config/plan.ts'
 import type { Explanation } from '../gateway/match/explain.ts'
 import { compileRouter } from '../gateway/match/router.ts'
 import { compileRedirect, compileTarget } from '../gateway/match/target.ts'
@@ -118,6 +118,7 @@ function runsOf(plan: Plan, route: RoutePlan, request: Request, { captures, pref
   const runs: string[] = []
   if (route.cors !== null) runs.push(`cors for ${route.cors.origins.join(', ')}`)
   if (route.maxBodyBytes > 0) runs.push(`body of at most ${route.maxBodyBytes} bytes`)
+  runs.push(...route.guards.map(guardText))
   const { action } = route
   switch (action.kind) {
     case 'respond':
@@ -139,6 +140,9 @@ function runsOf(plan: Plan, route: RoutePlan, request: Request, { captures, pref
   runs.push(...editsOf(route.responseHeaders, ' to the response'))
   return runs
 }
+
+const guardText = ({ from, name }: GuardPlan): string =>
+  `key guard: a consumer's key in ${from} ${name}, else 401; the upstream gets X-Consumer-Name in its place`
 
 const editsOf = (edits: HeaderEditsPlan | null, where: string): string[] => [
   ...(edits?.set ?? []).map(([name, value]) => `sets ${name}: ${value}${where}`),

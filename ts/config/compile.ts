@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
+import { consumerPlan, guardPlans } from './compile-guards.ts'
 import { readPeerUrl, readStatuses } from './formats.ts'
 import type { NamedFiles } from './named-files.ts'
 import type {
@@ -42,6 +43,7 @@ export function compile(config: Config, options: CompileOptions): Plan {
     accessLog: accessLog && { ...accessLog, target: logTarget(accessLog.target, absolute) },
     forwarded: { ...config.forwarded },
     upstreams: [...config.upstreams].map(([name, upstream]) => upstreamPlan(name, upstream, absolute)),
+    consumers: [...config.consumers].map(([name, consumer]) => consumerPlan(name, consumer)),
     routes: config.routes.map((route, index) => routePlan(route, index, names, limits.maxBodyBytes, options)),
   }
   const settled = { ...plan, accessLog: plan.accessLog || null }
@@ -172,6 +174,7 @@ function routePlan(
       priority: match.priority,
     },
     action: actionPlan(route, upstreamNames),
+    guards: guardPlans(route),
     cors:
       (route.cors && {
         ...route.cors,

@@ -2,6 +2,7 @@
 // by the schema; must not repeat the checked value, which may be a secret.
 import { BlockList, isIP } from 'node:net'
 import { domainToASCII } from 'node:url'
+import { isKeyText, maxKeyChars } from '../shared/api-key.ts'
 import { compileExpression, literalProblem, readPathPattern, readTarget } from './path-pattern.ts'
 
 /** RFC 9110 5.6.2. */
@@ -219,3 +220,27 @@ export const adminToken = (text: string): string | null =>
   text.length >= 8 && /^[\x21-\x7e]+$/.test(text)
     ? null
     : 'a token of at least 8 printable ASCII characters without blanks'
+
+/** What the gateway compares as bytes of a header, a parameter or a cookie. */
+export const apiKey = (text: string): string | null =>
+  text.length >= 8 && isKeyText(text) ? null : `a key of 8 to ${maxKeyChars} printable ASCII characters without blanks`
+
+export const sha256 = (text: string): string | null =>
+  /^[0-9a-fA-F]{64}$/.test(text) ? null : 'a SHA-256 of 64 hexadecimal digits'
+
+/** RFC 3339 with a zone, or a day (its first moment in UTC). */
+export const instant = (text: string): string | null =>
+  /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))?$/.test(text) && !Number.isNaN(Date.parse(text))
+    ? null
+    : 'a moment as 2027-01-01T00:00:00Z, or a day as 2027-01-01'
+
+/** It stands in a header, in logs and in labels of metrics. */
+export const consumerName = (text: string): string | null =>
+  /^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$/.test(text)
+    ? null
+    : 'a name of letters, digits, ".", "_", "@", "+" and "-" that begins with a letter or digit, at most 128 long'
+
+export const parameterName = (text: string): string | null =>
+  /^[A-Za-z0-9._~-]{1,64}$/.test(text) ? null : 'a name of letters, digits, ".", "_", "~" and "-", at most 64 long'
+
+export const cookieName = (text: string): string | null => (token.test(text) ? null : 'the name of a cookie')

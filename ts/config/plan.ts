@@ -13,6 +13,7 @@ export interface Plan {
   readonly accessLog: AccessLogPlan | null
   readonly forwarded: ForwardedPlan
   readonly upstreams: readonly UpstreamPlan[]
+  readonly consumers: readonly ConsumerPlan[]
   readonly routes: readonly RoutePlan[]
 }
 
@@ -156,12 +157,38 @@ export interface RoutePlan {
   readonly source: string
   readonly match: MatchPlan
   readonly action: ActionPlan
+  /** Checks in their order. */
+  readonly guards: readonly GuardPlan[]
   readonly cors: CorsPlan | null
   /** Edits of the request that goes upstream, and of the response that comes back. */
   readonly requestHeaders: HeaderEditsPlan | null
   readonly responseHeaders: HeaderEditsPlan | null
   readonly maxBodyBytes: number
   readonly webSocket: boolean
+}
+
+/** Its id is its index. Nothing here is a secret that could be used. */
+export interface ConsumerPlan {
+  readonly name: string
+  readonly keys: readonly ConsumerKeyPlan[]
+  readonly tags: readonly string[]
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+export interface ConsumerKeyPlan {
+  /** Of the key, in lower-case hexadecimal. */
+  readonly sha256: string
+  /** Unix time from which on it is refused; null: never. */
+  readonly notAfterMs: number | null
+}
+
+export type GuardPlan = KeyGuardPlan
+
+export interface KeyGuardPlan {
+  readonly kind: 'key'
+  readonly from: 'header' | 'query' | 'cookie'
+  /** Headers in lower case. */
+  readonly name: string
 }
 
 export interface MatchPlan {

@@ -9,6 +9,7 @@ import {
   strippablePrefix,
   uniqueRouteNames,
 } from './rules/routes.ts'
+import { distinctKeys, soundKeyGuards } from './rules/guards.ts'
 import type { Rule } from './rules/rule.ts'
 import { distinctListeners, distinctServerNames, guardedAdmin } from './rules/server.ts'
 import { distinctPeers, soundHealth, usedTls, weightedPeers } from './rules/upstreams.ts'
@@ -29,4 +30,6 @@ export const rules: readonly Rule[] = [
   strippablePrefix,
   soundCors,
   soundHeaderEdits,
+  distinctKeys,
+  soundKeyGuards,
 ]

@@ -1,6 +1,7 @@
 // The configuration language: ONE description that gives the types, the validator, the JSON Schema for editors and every
 // default. A new capability is one file under schema/ and one line here.
 import { either, object, whole, word, type ValueOf } from './shapes.ts'
+import { consumers } from './schema/consumer.ts'
 import { listen } from './schema/listen.ts'
 import { routes } from './schema/route.ts'
 import { accessLog, admin, forwarded, limits, timeouts } from './schema/server.ts'
@@ -27,6 +28,7 @@ export const configShape = object(
     accessLog,
     forwarded,
     upstreams,
+    consumers,
     routes,
   },
   {},
@@ -38,5 +40,6 @@ export const isIgnoredRootKey = (key: string): boolean => key === '$schema' || k
 /** What a user wrote, validated, with all defaults. */
 export type Config = ValueOf<typeof configShape>
 export type UpstreamConfig = Config['upstreams'] extends ReadonlyMap<string, infer U> ? U : never
+export type ConsumerConfig = Config['consumers'] extends ReadonlyMap<string, infer C> ? C : never
 export type RouteConfig = Config['routes'][number]
 export type ListenConfig = Config['listen'][number]

@@ -14,6 +14,8 @@ interface Common<T> {
   readonly default?: unknown
   /** Absent gives null. */
   readonly optional?: boolean
+  /** A secret: no error prints what was found. */
+  readonly secret?: boolean
 }
 
 /** A check of one text: null, or what was expected instead. */
@@ -93,7 +95,7 @@ export type Shape =
 /** The type of the value that validation gives for a shape. */
 export type ValueOf<S> = S extends { readonly [valueType]?: infer T } ? Exclude<T, undefined> : never
 
-type Options = { examples?: readonly unknown[]; default?: unknown; optional?: boolean }
+type Options = { examples?: readonly unknown[]; default?: unknown; optional?: boolean; secret?: boolean }
 type Maybe<T, O extends Options> = O extends { optional: true } ? T | null : T
 type Values<K extends Readonly<Record<string, Shape>>> = { readonly [N in keyof K]: ValueOf<K[N]> }
 

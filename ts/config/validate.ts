@@ -78,8 +78,9 @@ class Reader {
     }
   }
 
-  #wrong(node: Node, trail: Trail | null, expected: string): undefined {
-    this.#problems.add(node.offset, trail, `found ${describe(node)}, expected ${expected}`)
+  #wrong(node: Node, trail: Trail | null, expected: string, secret = false): undefined {
+    const found = secret && node.kind === 'scalar' ? 'a value that is not shown' : describe(node)
+    this.#problems.add(node.offset, trail, `found ${found}, expected ${expected}`)
   }
 
   #wrongWord({ words }: WordShape<unknown>, node: Node, trail: Trail | null, expected = oneOf(words)): undefined {
@@ -92,10 +93,10 @@ class Reader {
     const text = textOf(node)
     if (text === undefined) {
       const quoted = node.kind === 'scalar' && node.value !== null ? '; put it in quotes' : ''
-      return this.#wrong(node, trail, `a text${quoted}`)
+      return this.#wrong(node, trail, `a text${quoted}`, shape.secret)
     }
     const expected = shape.check?.(text) ?? null
-    return expected === null ? text : this.#wrong(node, trail, expected)
+    return expected === null ? text : this.#wrong(node, trail, expected, shape.secret)
   }
 
   #number(shape: NumberShape<unknown>, node: Node, trail: Trail | null): number | undefined {
@@ -110,7 +111,7 @@ class Reader {
   }
 
   #list(shape: ListShape, node: Node, trail: Trail | null): readonly unknown[] | undefined {
-    if (node.kind !== 'list') return this.#wrong(node, trail, 'a list')
+    if (node.kind !== 'list') return this.#wrong(node, trail, 'a list', shape.secret)
     if (node.items.length < shape.min) return this.#wrong(node, trail, `a list of at least ${shape.min}`)
     return (node satisfies ListNode).items.map((item, index) => this.read(shape.item, item, under(trail, index)))
   }
@@ -175,7 +176,7 @@ class Reader {
 
   #either(shape: EitherShape, node: Node, trail: Trail | null): unknown {
     const meant = shape.forms.find(form => tells(form, node))?.shape
-    if (!meant) return this.#wrong(node, trail, shape.expected)
+    if (!meant) return this.#wrong(node, trail, shape.expected, shape.secret)
     // A word that is none of the words may have been meant for another form.
     if (meant.kind === 'word' && !meant.words.includes(wordOf(node) ?? '')) {
       return this.#wrongWord(meant, node, trail, shape.expected)

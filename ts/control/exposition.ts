@@ -67,6 +67,12 @@ export function exposition(input: ExpositionInput): string {
   )
   text.counter('polygate_upstream_retries_total', 'Attempts beyond the first.', ['upstream'], totals.retries.values())
   text.counter(
+    'polygate_guard_decisions_total',
+    'What guards of routes have decided.',
+    ['http_route', 'guard', 'outcome'],
+    totals.guards.values(),
+  )
+  text.counter(
     'polygate_front_end_rejections_total',
     'Requests refused before a route was asked.',
     ['reason'],

@@ -71,6 +71,8 @@ export class MetricsTotals {
   readonly responseBytes = new Counters()
   readonly errors = new Counters()
   readonly retries = new Counters()
+  /** route, guard, outcome */
+  readonly guards = new Counters()
   readonly rejections = new Counters()
   readonly restarts = new Counters()
   readonly reloads = new Counters()
@@ -95,6 +97,7 @@ export class MetricsTotals {
       upstream === otherLabel || this.#upstreams.has(upstream!)
     this.server.keepOnly(hasRoute)
     this.requestBytes.keepOnly(hasRoute)
+    this.guards.keepOnly(hasRoute)
     this.responseBytes.keepOnly(hasRoute)
     this.client.keepOnly(hasUpstream)
     this.errors.keepOnly(hasUpstream)
@@ -118,6 +121,8 @@ export class MetricsTotals {
     }
     for (const [upstream, reason, count] of delta.errors) this.errors.add([this.#upstream(upstream), reason], count)
     for (const [upstream, count] of delta.retries) this.retries.add([this.#upstream(upstream)], count)
+    for (const [route, guard, outcome, count] of delta.guards)
+      this.guards.add([this.#route(route), guard, outcome], count)
     for (const [code, count] of delta.rejections) this.rejections.add([code], count)
     this.accessLogDropped += delta.accessLogDropped
     if (delta.gauges && alive) this.#gauges.set(pid, delta.gauges)

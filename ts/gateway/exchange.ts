@@ -2,7 +2,7 @@
 // Exchanges are made once and reused by slot: closures that uWebSockets.js wants per request are made once per slot,
 // and a generation tells a late row or callback of an earlier request from one of this.
 import type { HttpRequest, HttpResponse, us_socket_context_t } from 'uWebSockets.js'
-import type { HeaderPair, Plan, RoutePlan } from '../config/plan.ts'
+import type { ConsumerPlan, HeaderPair, Plan, RoutePlan } from '../config/plan.ts'
 import { errorKinds, type ErrorCode } from '../shared/errors.ts'
 import { firstDirectSlot } from '../shared/native-direct.ts'
 import type { Pipeline } from './pipeline.ts'
@@ -94,6 +94,13 @@ export class Exchange {
   route: RoutePlan | null = null
   /** Values of path parameters, in the order of the route's names. */
   captures: readonly string[] | null = null
+
+  /** Who a guard has found the client to be. */
+  consumer: ConsumerPlan | null = null
+  /** The addon's number of it; 0: nobody. */
+  consumerNumber = 0
+  /** Why a guard has refused, for the log: may say more than the client is told, and never a secret. */
+  reason = ''
 
   method = ''
   methodId = 0
@@ -276,6 +283,9 @@ export class Exchanges {
     exchange.routeId = -1
     exchange.route = null
     exchange.captures = null
+    exchange.consumer = null
+    exchange.consumerNumber = 0
+    exchange.reason = ''
     // A request that is refused before its head is read must not look like the one before.
     exchange.method = ''
     exchange.methodId = 0

@@ -33,6 +33,7 @@ import { WebSockets } from './forward/web-socket.ts'
 import { webSocketForward } from './forward/web-socket-forward.ts'
 import { crossOrigin } from './guard/cors.ts'
 import { guardStage } from './guard/guard.ts'
+import { compileGuards } from './guard/guards.ts'
 import { localStage, matchStage } from './match/match.ts'
 import { compileTarget } from './match/target.ts'
 import { pipeline } from './pipeline.ts'
@@ -269,6 +270,13 @@ export function createGateway(): Gateway {
       const requestLog = plan.accessLog === null ? null : accessLogs.open(plan.accessLog)
       const trusts = compileTrust(plan.forwarded.trustedProxies, nativeExchanges)
       const cors = crossOrigin(plan, heads)
+      const guards = compileGuards({
+        plan,
+        heads,
+        exchanges: nativeExchanges,
+        count: (routeId, outcome) => counted.guard(routeId, outcome),
+      })
+      undo.push(() => guards?.release())
       const stages = {
         accept: acceptStage({
           limits: plan.limits,
@@ -278,7 +286,7 @@ export function createGateway(): Gateway {
           active: () => exchanges.active,
         }),
         match: matchStage(plan, heads, (exchange, routeId) => cors?.annotate(exchange, routeId)),
-        guard: guardStage(cors),
+        guard: guardStage(cors, guards),
         local: localStage(plan),
         forward: forwardStage({
           client,

@@ -63,6 +63,9 @@ export interface HeadPolicyOptions {
   readonly set: readonly (readonly [name: string, value: string])[]
   readonly append: readonly (readonly [name: string, value: string])[]
   readonly remove: readonly string[]
+  /** Parameters of the query, percent-decoded, and cookies that do not go upstream: credentials. Compared with case. */
+  readonly hiddenParameters: readonly string[]
+  readonly hiddenCookies: readonly string[]
 }
 
 export type HeadEdit =

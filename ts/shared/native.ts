@@ -218,6 +218,9 @@ export interface NativeExchanges {
   dropResponseEdits(edits: number): void
   /** Takes and gives lines of `\r\nname: value`. */
   editResponse(edits: number, block: string): string
+  /** A number for `consumerHow`, valid until `dropConsumer`. Throws TypeError for what is no name, or too many. */
+  consumer(name: string): number
+  dropConsumer(consumer: number): void
   /** Does what DirectCommands have written down; by itself that happens when `onEvents` or `onBatch` returns. */
   run(): void
   /** The front end has just begun to listen for this listener, numbered from 1. False: it is not watched. */
@@ -235,6 +238,9 @@ export const ForwardHow = {
   /** Ask for a WebSocket. */
   upgrade: 4,
 } as const
+
+/** To be added to `how`: the upstream reads that consumer's name in X-Consumer-Name. 0: nobody's. */
+export const consumerHow = (consumer: number): number => consumer << 3
 
 /** Ints of one row, by index. */
 export const Row = {

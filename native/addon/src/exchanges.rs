@@ -18,6 +18,7 @@ use polygate_head::{Forwarding, Framing, Head, ResponseEdits};
 use polygate_upstream::Framing as Body;
 
 use crate::arguments::{Arguments, checked, method, wrong};
+use crate::consumers::{self, Consumers};
 use crate::direct::{self, Direct};
 use crate::heads::{compose_head, framing_of, release, take_bytes, with_head};
 use crate::response_edits;
@@ -30,6 +31,8 @@ const NOT_SEEN: i32 = -2;
 const TRUSTED: i32 = 1;
 const TLS: i32 = 2;
 const UPGRADE: i32 = 4;
+/// From this bit on the number of the consumer.
+const CONSUMER_SHIFT: i32 = 3;
 
 /// Per worker. Freed with the environment.
 pub struct Exchanges {
@@ -40,6 +43,7 @@ pub struct Exchanges {
     host: Vec<u8>,
     /// By number less 1.
     pub response_edits: Vec<Option<ResponseEdits>>,
+    pub consumers: Consumers,
     /// Of requests that go past the front end.
     pub direct: Option<Direct>,
 }
@@ -54,6 +58,7 @@ pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
         path: Vec::new(),
         host: Vec::new(),
         response_edits: Vec::new(),
+        consumers: Consumers::default(),
         direct: None,
     }));
     let data = this.cast::<c_void>();
@@ -77,6 +82,8 @@ pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
         method(c"responseEdits", response_edits::compile, data),
         method(c"dropResponseEdits", response_edits::forget, data),
         method(c"editResponse", response_edits::apply, data),
+        method(c"consumer", consumers::add, data),
+        method(c"dropConsumer", consumers::forget, data),
     ];
     // SAFETY: as above; names and callbacks are static.
     let status = unsafe { sys::napi_define_properties(raw, object.raw(), properties.len(), properties.as_ptr()) };
@@ -114,6 +121,7 @@ impl Exchanges {
             trusted: how & TRUSTED != 0,
             tls: how & TLS != 0,
             port: self.direct.as_ref().map_or(0, |direct| direct.port(slot)),
+            consumer: self.consumers.name(how >> CONSUMER_SHIFT),
             ..Forwarding::default()
         }
     }
@@ -166,6 +174,7 @@ fn forwarding<const N: usize, R>(
         trusted: how & TRUSTED != 0,
         tls: how & TLS != 0,
         port: port as u16,
+        consumer: this.consumers.name(how >> CONSUMER_SHIFT),
         ..Forwarding::default()
     });
     this.path = path;

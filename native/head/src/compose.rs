@@ -1,10 +1,12 @@
 //! Writes the head that the upstream gets. Order: request line, host, the client's fields, the gateway's own, the route's
 //! edits, the request's edits, framing. A field that `Connection` names cannot take away what comes after the client's.
 
-use crate::bytes::{ADDRESS, all, push_decimal};
+use crate::bytes::{ADDRESS, all, is_field_value, push_decimal};
 use crate::name::Name;
 use crate::policy::{Edit, EditKind, Policy, push_line};
-use crate::{Flag, Framing, Head, Refusal, authority, path, request_id, target};
+use crate::{Flag, Framing, Head, Refusal, authority, hidden, path, request_id, target};
+
+const CONSUMER_NAME: &[u8] = b"x-consumer-name";
 
 /// What is known only when one request is forwarded. Texts are checked: none can end a line or a request target.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,6 +32,8 @@ pub struct Forwarding<'a> {
     pub tls: bool,
     /// The listener's port, for `X-Forwarded-Port`; 0: not sent.
     pub port: u16,
+    /// Who the client is known to be, for `X-Consumer-Name`; empty: not known, and no such field is sent.
+    pub consumer: &'a [u8],
     /// Edits of this request.
     pub edits: &'a [Edit<'a>],
 }
@@ -45,6 +49,8 @@ pub enum ComposeError {
     Host,
     /// The request id is not [`crate::sane_request_id`].
     RequestId,
+    /// The consumer's name is no field value.
+    Consumer,
     /// The client's address has a character that no IP address has.
     Address,
     /// The edit of this index has a bad name or value, or one of a name that the gateway alone writes.
@@ -60,6 +66,7 @@ impl std::fmt::Display for ComposeError {
             Self::Query => formatter.write_str("the query to forward is not valid"),
             Self::Host => formatter.write_str("the host to forward is not valid"),
             Self::RequestId => formatter.write_str("the request id to forward is not valid"),
+            Self::Consumer => formatter.write_str("the consumer's name is not valid"),
             Self::Address => formatter.write_str("the client's address is not valid"),
             Self::Edit(index) => write!(
                 formatter,
@@ -115,6 +122,9 @@ fn check(head: &Head, forwarding: &Forwarding<'_>) -> Result<(), ComposeError> {
     if !all(forwarding.client_address, ADDRESS) {
         return Err(ComposeError::Address);
     }
+    if !is_field_value(forwarding.consumer) {
+        return Err(ComposeError::Consumer);
+    }
     if let Some(index) = forwarding.edits.iter().position(|edit| !edit.is_sound()) {
         return Err(ComposeError::Edit(index));
     }
@@ -145,6 +155,9 @@ impl Composer<'_> {
         }
         match forwarding.query.or(head.query()) {
             // The client's lone `?` is kept; an empty text in its place takes it away.
+            Some(query) if forwarding.query.is_none() && !policy.hidden_parameters.is_empty() => {
+                hidden::write_query(query, &policy.hidden_parameters, self.out);
+            }
             Some(query) if !query.is_empty() || forwarding.query.is_none() => {
                 self.out.push(b'?');
                 self.out.extend_from_slice(query);
@@ -181,6 +194,12 @@ impl Composer<'_> {
             {
                 continue;
             }
+            if !policy.hidden_cookies.is_empty() && name.eq_ignore_ascii_case(b"cookie") {
+                self.out.extend_from_slice(&bytes[from..to]);
+                hidden::write_cookies(field.value_in(bytes), &policy.hidden_cookies, self.out);
+                (from, to) = (field.end as usize, field.end as usize);
+                continue;
+            }
             if field.start as usize != to {
                 self.out.extend_from_slice(&bytes[from..to]);
                 from = field.start as usize;
@@ -196,6 +215,9 @@ impl Composer<'_> {
         if self.wants(Name::RequestId) {
             push_line(self.out, b"x-request-id", forwarding.request_id.unwrap_or(head.request_id()));
         }
+        if !forwarding.consumer.is_empty() && !self.replaces(CONSUMER_NAME) {
+            push_line(self.out, CONSUMER_NAME, forwarding.consumer);
+        }
         if policy.via && self.wants(Name::Via) {
             self.out.extend_from_slice(b"via: 1.1 polygate\r\n");
         }
@@ -208,6 +230,11 @@ impl Composer<'_> {
     #[inline]
     pub(crate) fn wants(&self, name: Name) -> bool {
         self.replaced & name.bit() == 0
+    }
+
+    /// Whether an edit speaks of exactly this name.
+    fn replaces(&self, name: &[u8]) -> bool {
+        self.policy.replaces(name) || self.forwarding.edits.iter().any(|edit| edit.replaces(name))
     }
 
     fn route_edits(&mut self) {

@@ -20,6 +20,7 @@ mod compose;
 mod fields;
 mod forwarded;
 mod head;
+mod hidden;
 mod meaning;
 mod name;
 mod path;

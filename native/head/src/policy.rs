@@ -38,6 +38,10 @@ pub struct PolicyOptions {
     pub rfc7239: bool,
     /// The route's edits.
     pub edits: HeaderEdits,
+    /// Parameters of the query that the upstream must not see: credentials. Compared percent-decoded, with case.
+    pub hidden_parameters: Vec<Vec<u8>>,
+    /// Cookies that the upstream must not see. Compared with case.
+    pub hidden_cookies: Vec<Vec<u8>>,
 }
 
 /// One edit of one request, by a guard or a plugin; applied in order, after the route's.
@@ -87,12 +91,20 @@ pub struct Policy {
     replaced_lengths: u64,
     /// [`Name::bit`]s of replaced names.
     pub(crate) replaced_names: u32,
+    pub(crate) hidden_parameters: Vec<Vec<u8>>,
+    pub(crate) hidden_cookies: Vec<Vec<u8>>,
 }
 
 impl Policy {
     /// Checks and compiles.
     pub fn new(options: PolicyOptions) -> Result<Self, PolicyError> {
-        let mut policy = Self { via: options.via, rfc7239: options.rfc7239, ..Self::default() };
+        let mut policy = Self {
+            via: options.via,
+            rfc7239: options.rfc7239,
+            hidden_parameters: options.hidden_parameters,
+            hidden_cookies: options.hidden_cookies,
+            ..Self::default()
+        };
         if let HostMode::Fixed(text) = options.host {
             if authority::host_length(&text).is_none() {
                 return Err(PolicyError(format!("`{}` is no host with an optional port", shown(&text))));

@@ -491,3 +491,27 @@ fn request_edits_come_after_the_routes_and_in_order() {
         assert_eq!(lines(&text, name), values, "{name}");
     }
 }
+
+#[test]
+fn who_the_client_is_and_never_how_it_said_so() {
+    let hiding = policy(PolicyOptions {
+        edits: edits(&[], &[], &["apikey"]),
+        hidden_parameters: vec![b"q".to_vec()],
+        hidden_cookies: vec![b"s".to_vec()],
+        ..PolicyOptions::default()
+    });
+    let head = head("X-A: 1\r\nCOOKIE: s=1; t=2\r\nApiKey: k\r\nCookie: s=3\r\nX-Consumer-Name: root\r\nX-B: 2\r\n");
+    let known = Forwarding { consumer: b"alice", ..plain() };
+    let text = composed(&head, &hiding, &known);
+    assert!(text.starts_with("GET /p HTTP/1.1\r\nhost: a.example:81\r\nX-A: 1\r\ncookie: t=2\r\nX-B: 2\r\n"), "{text}");
+    assert_eq!(lines(&text, "x-consumer-name"), ["alice"]);
+    assert!(lines(&composed(&head, &hiding, &plain()), "x-consumer-name").is_empty());
+    let own = policy(PolicyOptions {
+        edits: edits(&[("X-Consumer-Tier", "gold"), ("x_consumer_name", "mine")], &[], &[]),
+        ..PolicyOptions::default()
+    });
+    let text = composed(&head, &own, &known);
+    assert_eq!(lines(&text, "x-consumer-name"), [""; 0]);
+    assert_eq!(lines(&text, "x_consumer_name"), ["mine"]);
+    assert_eq!(refused(&Forwarding { consumer: b"a\r\nb: c", ..plain() }), ComposeError::Consumer);
+}

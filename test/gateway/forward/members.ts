@@ -54,6 +54,7 @@ export function planOf(...upstreams: readonly UpstreamPlan[]): Plan {
     accessLog: null,
     forwarded: { trustedProxies: [], rfc7239: false, via: false },
     upstreams,
+    consumers: [],
     routes: [],
   }
 }

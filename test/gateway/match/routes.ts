@@ -32,6 +32,7 @@ export const routeOf = (options: RouteOptions): RoutePlan => ({
     priority: options.priority ?? 0,
   },
   action: options.action ?? { kind: 'respond', status: 200, headers: [], body: '' },
+  guards: [],
   cors: options.cors ?? null,
   requestHeaders: null,
   responseHeaders: null,

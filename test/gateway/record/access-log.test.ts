@@ -36,6 +36,8 @@ const entry = (change: Partial<AccessEntry> = {}): AccessEntry => ({
   route: 'a',
   status: 200,
   code: null,
+  reason: '',
+  consumer: '',
   upstream: 'u',
   endpoint: 'http://127.0.0.1:9000',
   requestBytes: 1,
@@ -44,6 +46,7 @@ const entry = (change: Partial<AccessEntry> = {}): AccessEntry => ({
   upstreamMs: 2.5,
   protocol: 'HTTP/1.1',
   userAgent: 'test',
+  secretParameters: new Set(),
   ...change,
 })
 
@@ -195,6 +198,8 @@ test('the fields, with durations to the microsecond and overhead apart', async t
     route: 'a',
     status: 503,
     code: 'no_peer',
+    reason: '',
+    consumer: '',
     upstream: 'u',
     endpoint: 'http://127.0.0.1:9000',
     requestBytes: 1,

@@ -15,6 +15,7 @@ import {
   stripPrefix,
   targetPath,
 } from '../formats.ts'
+import { guards } from './guard.ts'
 import { bytes, either, flag, list, map, object, seconds, text, toggle, whole, type TextCheck } from '../shapes.ts'
 
 const methodName = text('A method.', { check: method, examples: ['GET'] })
@@ -178,6 +179,7 @@ const route = object(
       check: targetPath,
       examples: ['/v2/users/{id}', '/{*}'],
     }),
+    guards,
     cors,
     requestHeaders: edits('Edits of the request that goes upstream.', requestHeaderName),
     responseHeaders: edits('Edits of the response.', responseHeaderName),

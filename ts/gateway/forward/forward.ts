@@ -4,6 +4,7 @@
 import type { RoutePlan, UpstreamPlan } from '../../config/plan.ts'
 import {
   AttemptFlag,
+  consumerHow,
   ForwardHow,
   Row,
   RowKind,
@@ -242,7 +243,9 @@ const submitFlags = ({ method }: Exchange): number =>
 
 /** Bits of ForwardHow. */
 const howOf = (exchange: Exchange, trusted: boolean): number =>
-  (trusted ? ForwardHow.trusted : 0) | (exchange.listener.scheme === 'https' ? ForwardHow.tls : 0)
+  (trusted ? ForwardHow.trusted : 0) |
+  (exchange.listener.scheme === 'https' ? ForwardHow.tls : 0) |
+  consumerHow(exchange.consumerNumber)
 
 /** What consistent-hash hashes; null where the balance needs no key. */
 function compileHashKey(

@@ -1,6 +1,6 @@
 // What forwarding each route needs beside its upstream: the header policy, registered with native/head when the plan
 // is prepared and dropped when the plan has ended, and the path to ask for.
-import type { Plan } from '../../config/plan.ts'
+import type { GuardPlan, Plan } from '../../config/plan.ts'
 import type { RequestHeads } from '../../shared/native-heads.ts'
 
 export interface ForwardRoute {
@@ -24,7 +24,7 @@ export function compileForwardRoutes(
   heads: RequestHeads,
   targets: readonly (Target | null)[],
 ): ForwardRoutes {
-  const list = plan.routes.map(({ action, requestHeaders }, id): ForwardRoute | null => {
+  const list = plan.routes.map(({ action, requestHeaders, guards }, id): ForwardRoute | null => {
     if (action.kind !== 'forward') return null
     const { hostHeader } = plan.upstreams[action.upstream]!
     const policy = heads.policy({
@@ -33,7 +33,9 @@ export function compileForwardRoutes(
       rfc7239: plan.forwarded.rfc7239,
       set: requestHeaders?.set ?? [],
       append: requestHeaders?.append ?? [],
-      remove: requestHeaders?.remove ?? [],
+      remove: [...(requestHeaders?.remove ?? []), ...credentialsIn('header', guards)],
+      hiddenParameters: credentialsIn('query', guards),
+      hiddenCookies: credentialsIn('cookie', guards),
     })
     return { policy, target: targets[id]! }
   })
@@ -44,3 +46,7 @@ export function compileForwardRoutes(
     },
   }
 }
+
+/** Names of the headers, parameters or cookies that carry a credential for the gateway: the upstream must not see it. */
+const credentialsIn = (place: 'header' | 'query' | 'cookie', guards: readonly GuardPlan[]): string[] =>
+  guards.flatMap(guard => (guard.kind === 'key' && guard.from === place ? [guard.name] : []))

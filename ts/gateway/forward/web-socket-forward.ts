@@ -2,7 +2,7 @@
 // is asked through `ws`, and the client is upgraded once the upstream has agreed.
 import { readFileSync } from 'node:fs'
 import type { EndpointPlan, EndpointTlsPlan } from '../../config/plan.ts'
-import { ForwardHow, native, type NativeExchanges } from '../../shared/native.ts'
+import { consumerHow, ForwardHow, native, type NativeExchanges } from '../../shared/native.ts'
 import { Phase, Verdict, type Exchange } from '../exchange.ts'
 import type { ForwardRoute } from './routes.ts'
 import type { Upstream } from './upstream.ts'
@@ -53,7 +53,8 @@ export function webSocketForward({
     const how =
       ForwardHow.upgrade |
       (trusts(exchange) ? ForwardHow.trusted : 0) |
-      (exchange.listener.scheme === 'https' ? ForwardHow.tls : 0)
+      (exchange.listener.scheme === 'https' ? ForwardHow.tls : 0) |
+      consumerHow(exchange.consumerNumber)
     const head = exchanges.compose(exchange.slot, policy, path, host, how, exchange.listener.port)
     const endpoint = upstream.plan.endpoints[index]!
     const { tag, submittedAtMs } = exchange

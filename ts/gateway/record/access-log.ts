@@ -20,6 +20,10 @@ export interface AccessEntry {
   readonly status: number
   /** Code of the error table, or null. */
   readonly code: string | null
+  /** Why a guard has refused; ''. */
+  readonly reason: string
+  /** Name of the consumer; '' where it is not known. */
+  readonly consumer: string
   readonly upstream: string
   readonly endpoint: string
   readonly requestBytes: number
@@ -29,6 +33,8 @@ export interface AccessEntry {
   readonly upstreamMs: number
   readonly protocol: string
   readonly userAgent: string
+  /** Lower case; further parameters whose values are masked. */
+  readonly secretParameters: ReadonlySet<string>
 }
 
 export interface AccessLogOptions {
@@ -265,8 +271,9 @@ function lineOf(entry: AccessEntry): string {
   return (
     `{"time":"${new Date(entry.timeMs).toISOString()}","requestId":${JSON.stringify(entry.requestId)}` +
     `,"remoteAddress":${JSON.stringify(entry.remoteAddress)},"method":${JSON.stringify(entry.method)}` +
-    `,"host":${JSON.stringify(entry.host)},"path":${JSON.stringify(masked(entry.path))}` +
+    `,"host":${JSON.stringify(entry.host)},"path":${JSON.stringify(masked(entry.path, entry.secretParameters))}` +
     `,"route":${JSON.stringify(entry.route)},"status":${entry.status},"code":${JSON.stringify(entry.code)}` +
+    `,"reason":${JSON.stringify(entry.reason)},"consumer":${JSON.stringify(entry.consumer)}` +
     `,"upstream":${JSON.stringify(entry.upstream)},"endpoint":${JSON.stringify(entry.endpoint)}` +
     `,"requestBytes":${entry.requestBytes},"responseBytes":${entry.responseBytes}` +
     `,"durationMs":${round(durationMs)},"upstreamMs":${round(upstreamMs)}` +
@@ -286,14 +293,15 @@ const credentialParameters = new Set(
 )
 
 /** Replaces the values of query parameters that are known to carry credentials: a log is read by more people than they. */
-function masked(path: string): string {
+function masked(path: string, more: ReadonlySet<string>): string {
   const query = path.indexOf('?')
   if (query < 0) return path
   const parameters = path.slice(query + 1).split('&')
   for (let i = 0; i < parameters.length; i++) {
     const parameter = parameters[i]!
     const equals = parameter.indexOf('=')
-    if (equals > 0 && credentialParameters.has(decoded(parameter.slice(0, equals)).toLowerCase())) {
+    const name = equals > 0 ? decoded(parameter.slice(0, equals)).toLowerCase() : ''
+    if (credentialParameters.has(name) || more.has(name)) {
       parameters[i] = `${parameter.slice(0, equals)}=*`
     }
   }

@@ -3,6 +3,7 @@
 // and upstreams by name, so a switch of plans cannot credit one route's requests to another. Control adds them up.
 import type { Plan } from '../../config/plan.ts'
 import { errorKinds, type ErrorCode } from '../../shared/errors.ts'
+import { guardOutcomes, type GuardOutcome } from '../../shared/guard-outcomes.ts'
 import { ErrorReason } from '../../shared/native.ts'
 import { CounterTable, HistogramTable, otherLabel } from './series.ts'
 
@@ -14,6 +15,8 @@ export interface MetricsDelta {
   readonly bytes: readonly (readonly [route: string, request: number, response: number])[]
   readonly errors: readonly (readonly [upstream: string, reason: string, count: number])[]
   readonly retries: readonly (readonly [upstream: string, count: number])[]
+  /** What guards have decided. */
+  readonly guards: readonly (readonly [route: string, guard: string, outcome: string, count: number])[]
   /** Requests refused before a route was asked, by error code. */
   readonly rejections: readonly (readonly [code: string, count: number])[]
   readonly accessLogDropped: number
@@ -60,6 +63,7 @@ export class PlanMetrics {
   readonly #responseBytes: CounterTable
   readonly #errors: CounterTable
   readonly #retries: CounterTable
+  readonly #guards: CounterTable
   /** Requests begun and not recorded. */
   active = 0
 
@@ -73,6 +77,7 @@ export class PlanMetrics {
     this.#responseBytes = new CounterTable(this.#routes.length)
     this.#errors = new CounterTable(this.#upstreams.length * errorReasons.length)
     this.#retries = new CounterTable(this.#upstreams.length)
+    this.#guards = new CounterTable(plan.routes.length * guardOutcomes.length)
   }
 
   /** Series of the server's histogram so far; bounded by routes, methods and known statuses. */
@@ -119,6 +124,10 @@ export class PlanMetrics {
     if (upstream >= 0 && upstream < this.#upstreams.length) this.#retries.add(upstream, 1)
   }
 
+  guard(route: number, outcome: GuardOutcome): void {
+    this.#guards.add(route * guardOutcomes.length + outcome, 1)
+  }
+
   /** Adds what changed to the delta under construction. */
   takeInto(delta: DeltaRows): void {
     const methods = this.#methods.length
@@ -140,6 +149,10 @@ export class PlanMetrics {
     })
     this.#retries.take((upstream, count) => {
       delta.retries.push([this.#upstreams[upstream]!, count])
+    })
+    this.#guards.take((index, count) => {
+      const [guard, outcome] = guardOutcomes[index % guardOutcomes.length]!
+      delta.guards.push([this.#routes[Math.floor(index / guardOutcomes.length)]!, guard, outcome, count])
     })
   }
 }
@@ -197,6 +210,7 @@ export class WorkerMetrics {
       bytes: [],
       errors: [],
       retries: [],
+      guards: [],
       rejections: [],
       accessLogDropped: 0,
       gauges: this.#takeGauges(),

@@ -22,6 +22,11 @@ export interface RecordOptions {
 
 export function recordStage(options: RecordOptions): (exchange: Exchange) => void {
   const { plan, heads, exchanges, metrics, worker, accessLog } = options
+  const secretParameters = new Set(
+    plan.routes.flatMap(({ guards }) =>
+      guards.flatMap(guard => (guard.kind === 'key' && guard.from === 'query' ? [guard.name.toLowerCase()] : [])),
+    ),
+  )
   return exchange => {
     // An answer of our own begins and ends in one batch, for which the time stands still.
     const nowMs = exchange.upstream < 0 ? performance.now() : turnNowMs()
@@ -41,6 +46,8 @@ export function recordStage(options: RecordOptions): (exchange: Exchange) => voi
       route: exchange.route?.name ?? '',
       status,
       code: exchange.code,
+      reason: exchange.reason,
+      consumer: exchange.consumer?.name ?? '',
       upstream: upstream?.name ?? '',
       endpoint: upstream?.endpoints[exchange.endpoint]?.url ?? '',
       requestBytes,
@@ -49,6 +56,7 @@ export function recordStage(options: RecordOptions): (exchange: Exchange) => voi
       upstreamMs: exchange.upstreamMs,
       protocol: 'HTTP/1.1',
       userAgent: heads.header(exchange.slot, 'user-agent') ?? '',
+      secretParameters,
     })
   }
 }

@@ -33,6 +33,8 @@ pub struct HeadPolicyOptions {
     pub set: Vec<Vec<String>>,
     pub append: Vec<Vec<String>>,
     pub remove: Vec<String>,
+    pub hidden_parameters: Vec<String>,
+    pub hidden_cookies: Vec<String>,
 }
 
 /// See `HeadForwarding`.
@@ -69,7 +71,16 @@ impl HeadPolicyOptions {
             remove: self.remove.into_iter().map(String::into_bytes).collect(),
         };
         let host = text(&self.host).map_or(HostMode::Preserve, |text| HostMode::Fixed(text.to_vec()));
-        Policy::new(PolicyOptions { host, via: self.via, rfc7239: self.rfc7239, edits }).map_err(wrong)
+        let names = |names: Vec<String>| names.into_iter().map(String::into_bytes).collect();
+        Policy::new(PolicyOptions {
+            host,
+            via: self.via,
+            rfc7239: self.rfc7239,
+            edits,
+            hidden_parameters: names(self.hidden_parameters),
+            hidden_cookies: names(self.hidden_cookies),
+        })
+        .map_err(wrong)
     }
 }
 
@@ -95,6 +106,7 @@ impl HeadForwarding {
             tls: self.tls,
             port: u16::try_from(self.port).map_err(|_| wrong("a port is below 65536"))?,
             edits: &edits,
+            ..Forwarding::default()
         }))
     }
 }

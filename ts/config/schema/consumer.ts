@@ -1,0 +1,64 @@
+// Consumers: who calls the gateway, and by which keys they are known. Keys are secrets: no error shows one.
+import { apiKey, consumerName, instant, sha256 } from '../formats.ts'
+import { either, list, map, object, text } from '../shapes.ts'
+
+const keyForms = 'a text, or a mapping with key or sha256, and notAfter'
+
+const key = either(
+  'An API key: its text, or a mapping with more about it. The gateway keeps only its SHA-256.',
+  keyForms,
+  [
+    {
+      shape: object(
+        'An API key with more about it.',
+        {
+          key: text('The key.', { optional: true, secret: true, check: apiKey, examples: ['${ALICE_KEY}'] }),
+          sha256: text('SHA-256 of the key in hexadecimal, in place of the key itself.', {
+            optional: true,
+            secret: true,
+            check: sha256,
+            examples: ['9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'],
+          }),
+          notAfter: text('From this moment on the key is refused.', {
+            optional: true,
+            check: instant,
+            examples: ['2027-01-01T00:00:00Z'],
+          }),
+        },
+        { oneOf: ['key', 'sha256'] },
+      ),
+      tell: 'map',
+    },
+    { shape: text('The key.', { secret: true, check: apiKey, examples: ['${ALICE_KEY}'] }), tell: 'text' },
+  ],
+  { secret: true, examples: ['${ALICE_KEY}'] },
+)
+
+const consumer = object(
+  'One of those who call the gateway.',
+  {
+    keys: list('API keys; several, so that one can be replaced by another.', key, {
+      default: [],
+      secret: true,
+      examples: [['${ALICE_KEY}']],
+    }),
+    tags: list('Words by which consumers are grouped.', text('A word.', { check: consumerName, examples: ['gold'] }), {
+      default: [],
+      examples: [['gold']],
+    }),
+    metadata: map(
+      'Whatever else is to be known of them.',
+      text('A name.', { examples: ['team'] }),
+      text('A value.', { examples: ['payments'] }),
+      { default: {}, examples: [{ team: 'payments' }] },
+    ),
+  },
+  { examples: [{ keys: ['${ALICE_KEY}'] }] },
+)
+
+export const consumers = map(
+  'Who calls the gateway, by name. Upstreams read the name in X-Consumer-Name.',
+  text('Name of a consumer.', { check: consumerName, examples: ['alice'] }),
+  consumer,
+  { default: {}, examples: [{ alice: { keys: ['${ALICE_KEY}'] } }] },
+)

@@ -1,0 +1,26 @@
+// What guards can decide, in one list: the guard stage names an outcome by its number, metrics count by it, control
+// prints the words. Bounded by design: no outcome carries anything of a request.
+
+export const guardOutcomes = [
+  ['key', 'admitted'],
+  ['key', 'missing'],
+  ['key', 'ambiguous'],
+  ['key', 'unknown'],
+  ['key', 'expired'],
+] as const
+
+export const GuardOutcome = {
+  keyAdmitted: 0,
+  keyMissing: 1,
+  keyAmbiguous: 2,
+  keyUnknown: 3,
+  keyExpired: 4,
+} as const
+
+export type GuardOutcome = (typeof GuardOutcome)[keyof typeof GuardOutcome]
+
+/** For a guard that has refused: what the log says. */
+export const outcomeText = (outcome: GuardOutcome): string => guardOutcomes[outcome].join(' ')
+
+/** Counts what a guard of a route has decided. */
+export type CountOutcome = (routeId: number, outcome: GuardOutcome) => void
