@@ -65,6 +65,7 @@ const printed: Readonly<Record<string, readonly RegExp[]>> = {
   'curl -ik https://localhost:8443/old/2': [/^HTTP\/1\.1 308 /, /^location: \/v1\/products\/2\r$/im],
   "curl -ik https://localhost:8443/private -H 'apikey: a-key-for-trying'": [
     /^HTTP\/1\.1 200 /,
+    /^ratelimit: "private:consumer";r=99;t=1\r$/im,
     /\r\n\r\nonly for those we know$/,
   ],
   'mkdir -p tls': [/^$/],

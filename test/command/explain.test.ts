@@ -121,10 +121,11 @@ test('as JSON', async context => {
 test('guards that would run, without any key', async context => {
   const guarded = `listen: [{ port: 0 }]
 consumers: { alice: { keys: [ a-key-of-alice ] } }
-routes: [ { name: a, match: {}, respond: {}, guards: [ { key: { header: ApiKey } } ] } ]
+routes: [ { name: a, match: {}, respond: {}, guards: [ { key: { header: ApiKey } }, { rateLimit: { limit: 9, per: 1m, burst: 2, by: consumer } }, { quota: { limit: 5, per: day } } ] } ]
 `
   const { status, output } = await polygate(['explain', 'GET', '/'], folderWith(context, guarded))
   assert.equal(status, 0)
   assert.match(output, /^runs {5}key guard: a consumer's key in header apikey, else 401;/m)
+  assert.match(output, /^runs {5}limits by consumer: 9 in 60 s, 2 at once, 5 a calendar day; past them 429$/m)
   assert.doesNotMatch(output, /a-key-of-alice/)
 })

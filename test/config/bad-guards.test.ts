@@ -83,10 +83,10 @@ badConfigurations([
     title: 'guards that are none',
     text: withGuards('{}, { keys: {} }, key, { key: {} }, { key: { header: a, query: b } }'),
     errors: [
-      '4:50 routes[0].guards[0]: found none of key, expected one of them',
-      '4:54 routes[0].guards[1]: found none of key, expected one of them',
-      '4:56 routes[0].guards[1].keys: unknown key, expected one of key; did you mean key?',
-      '4:68 routes[0].guards[2]: found "key", expected a mapping with key',
+      '4:50 routes[0].guards[0]: found none of key, rateLimit, quota, expected one of them',
+      '4:54 routes[0].guards[1]: found none of key, rateLimit, quota, expected one of them',
+      '4:56 routes[0].guards[1].keys: unknown key, expected one of key, rateLimit, quota; did you mean key?',
+      '4:68 routes[0].guards[2]: found "key", expected a mapping with key, rateLimit, quota',
       '4:80 routes[0].guards[3].key: found none of header, query, cookie, expected one of them',
       '4:86 routes[0].guards[4].key: found a second key guard, expected one: a client has one key',
       '4:106 routes[0].guards[4].key.query: found beside header, expected exactly one of header, query, cookie',
@@ -116,6 +116,63 @@ routes:
     text: withGuards('{ key: { query: k } }', 'redirect: { to: /b }'),
     errors: [
       '4:59 routes[0].guards[0].key: found query on a redirect, expected header or cookie: a redirect keeps the query',
+    ],
+  },
+  {
+    title: 'limits that are none',
+    text: `listen: [{ port: 8080 }]
+routes:
+  - name: a
+    match: {}
+    respond: {}
+    guards:
+      - rateLimit: { limit: 0, per: 1s }
+      - rateLimit: { limit: 1, per: 0s }
+      - rateLimit: { limit: 1, per: 25h, by: ip }
+      - rateLimit: { limit: 1.5, per: second, burst: 0, by: "header:" }
+      - rateLimit: { per: 1s, limits: 3 }
+      - rateLimit: { limit: 1, per: 1s, onFailure: maybe }
+      - quota: { limit: 1, per: week, by: route }
+      - quota: { limit: 70000000000, per: day, by: route }`,
+    errors: [
+      '7:29 routes[0].guards[0].rateLimit.limit: found number 0, expected a whole number from 1 to 1000000000',
+      '8:37 routes[0].guards[1].rateLimit.per: found "0s", expected a period as 1s, 10s, 1m or 1h, at most 24h',
+      '9:37 routes[0].guards[2].rateLimit.per: found "25h", expected a period as 1s, 10s, 1m or 1h, at most 24h',
+      '9:46 routes[0].guards[2].rateLimit.by: found "ip", expected address, consumer, route, or header: and the name of one',
+      '10:29 routes[0].guards[3].rateLimit.limit: found number 1.5, expected a whole number from 1 to 1000000000',
+      '10:39 routes[0].guards[3].rateLimit.per: found "second", expected a period as 1s, 10s, 1m or 1h, at most 24h',
+      '10:54 routes[0].guards[3].rateLimit.burst: found number 0, expected a whole number from 1 to 1000000000',
+      '10:61 routes[0].guards[3].rateLimit.by: found "header:", expected address, consumer, route, or header: and the name of one',
+      '11:20 routes[0].guards[4].rateLimit: limit is missing (Requests in a period)',
+      '11:31 routes[0].guards[4].rateLimit.limits: unknown key, expected one of limit, per, burst, by, onFailure; did you mean limit?',
+      '12:52 routes[0].guards[5].rateLimit.onFailure: found "maybe", expected one of closed, open',
+      '13:33 routes[0].guards[6].quota.per: found "week", expected one of hour, day, month',
+      '14:25 routes[0].guards[7].quota.limit: found number 70000000000, expected a whole number from 1 to 68719476735',
+    ],
+  },
+  {
+    title: 'limits by a consumer whom nobody knows yet, too many by the same, a burst of years',
+    text: `listen: [{ port: 8080 }]
+consumers: { alice: { keys: [ alice-key-1 ] } }
+routes:
+  - name: a
+    match: {}
+    respond: {}
+    guards:
+      - quota: { limit: 1, per: day }
+      - key: { header: apikey }
+      - quota: { limit: 1, per: month }
+      - rateLimit: { limit: 1, per: 24h, burst: 1000, by: consumer }
+      - rateLimit: { limit: 1, per: 1s }
+      - rateLimit: { limit: 1, per: 2s }
+      - rateLimit: { limit: 1, per: 3s }
+      - rateLimit: { limit: 1, per: 4s }
+      - rateLimit: { limit: 1, per: 5s, by: address }
+      - rateLimit: { limit: 1, per: 6s }`,
+    errors: [
+      '8:9 routes[0].guards[0].quota.by: by consumer, and no guard before it says who that is',
+      '11:20 routes[0].guards[3].rateLimit.burst: found a burst that takes more than a year to fill again, expected a smaller one',
+      '17:9 routes[0].guards[9].rateLimit: more than 5 limits by address',
     ],
   },
   {

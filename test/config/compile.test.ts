@@ -139,3 +139,31 @@ routes:
     [[{ kind: 'key', from: 'header', name: 'apikey' }], [{ kind: 'key', from: 'query', name: 'ApiKey' }]],
   )
 })
+
+test('limits by the same are one guard, in the place of the first, under a name that reloads keep', () => {
+  const long = 'a'.repeat(100)
+  const guards = (name: string, text: string) =>
+    planOf(`routes: [{ name: ${name}, match: {}, respond: {}, guards: [${text}] }]`).routes[0]!.guards
+  const window = { kind: 'rate', limit: 5, periodMs: 10_000, burst: 5 }
+  assert.deepEqual(
+    guards(
+      'a',
+      '{ rateLimit: { limit: 5, per: 10s } }, { rateLimit: { limit: 5, per: 10s, by: "header:X-A" } }, { quota: { limit: 7, per: day, by: address, onFailure: open } }',
+    ),
+    [
+      {
+        kind: 'limit',
+        rule: 'a:address',
+        by: 'address',
+        header: '',
+        windows: [window, { kind: 'day', limit: 7, periodMs: 0, burst: 0 }],
+        onFailure: 'closed',
+      },
+      { kind: 'limit', rule: 'a:header.x-a', by: 'header', header: 'x-a', windows: [window], onFailure: 'closed' },
+    ],
+  )
+  const names = [`${long}b`, `${long}c`].map(name => guards(name, '{ rateLimit: { limit: 5, per: 10s } }'))
+  const rules = names.map(([guard]) => (guard?.kind === 'limit' ? guard.rule : ''))
+  assert.equal(new Set(rules).size, 2)
+  for (const rule of rules) assert.match(rule, /^a{40}:[0-9a-f]{20}$/)
+})

@@ -7,6 +7,7 @@ import type { Explanation } from '../gateway/match/explain.ts'
 import { compileRouter } from '../gateway/match/router.ts'
 import { compileRedirect, compileTarget } from '../gateway/match/target.ts'
 import { native } from '../shared/native.ts'
+import type { LimitWindow } from '../shared/native-limits.ts'
 import { HeadInfo, headRefusals, methodNames } from '../shared/native-heads.ts'
 import { checkRoute } from './check.ts'
 
@@ -141,8 +142,18 @@ function runsOf(plan: Plan, route: RoutePlan, request: Request, { captures, pref
   return runs
 }
 
-const guardText = ({ from, name }: GuardPlan): string =>
-  `key guard: a consumer's key in ${from} ${name}, else 401; the upstream gets X-Consumer-Name in its place`
+function guardText(guard: GuardPlan): string {
+  if (guard.kind === 'key') {
+    return `key guard: a consumer's key in ${guard.from} ${guard.name}, else 401; the upstream gets X-Consumer-Name in its place`
+  }
+  const by = guard.by === 'header' ? `header ${guard.header}` : guard.by
+  return `limits by ${by}: ${guard.windows.map(windowText).join(', ')}; past them 429`
+}
+
+const windowText = ({ kind, limit, periodMs, burst }: LimitWindow): string =>
+  kind === 'rate'
+    ? `${limit} in ${periodMs / 1000} s${burst === limit ? '' : `, ${burst} at once`}`
+    : `${limit} a calendar ${kind}`
 
 const editsOf = (edits: HeaderEditsPlan | null, where: string): string[] => [
   ...(edits?.set ?? []).map(([name, value]) => `sets ${name}: ${value}${where}`),

@@ -44,6 +44,7 @@ export function compile(config: Config, options: CompileOptions): Plan {
     forwarded: { ...config.forwarded },
     upstreams: [...config.upstreams].map(([name, upstream]) => upstreamPlan(name, upstream, absolute)),
     consumers: [...config.consumers].map(([name, consumer]) => consumerPlan(name, consumer)),
+    limitsFile: null,
     routes: config.routes.map((route, index) => routePlan(route, index, names, limits.maxBodyBytes, options)),
   }
   const settled = { ...plan, accessLog: plan.accessLog || null }

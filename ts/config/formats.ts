@@ -244,3 +244,23 @@ export const parameterName = (text: string): string | null =>
   /^[A-Za-z0-9._~-]{1,64}$/.test(text) ? null : 'a name of letters, digits, ".", "_", "~" and "-", at most 64 long'
 
 export const cookieName = (text: string): string | null => (token.test(text) ? null : 'the name of a cookie')
+
+/** `10s`, `1m`, `1h`, as milliseconds; at most a day. */
+export function readPeriod(text: string): number | string {
+  const [, count, unit] = /^([1-9]\d{0,4})([smh])$/.exec(text) ?? []
+  const periodMs = Number(count) * ({ s: 1000, m: 60_000, h: 3_600_000 }[unit ?? ''] ?? NaN)
+  return periodMs <= 86_400_000 ? periodMs : 'a period as 1s, 10s, 1m or 1h, at most 24h'
+}
+
+export const period = (text: string): string | null => {
+  const periodMs = readPeriod(text)
+  return typeof periodMs === 'string' ? periodMs : null
+}
+
+export const limitedBy = (text: string): string | null =>
+  text === 'address' ||
+  text === 'consumer' ||
+  text === 'route' ||
+  /^header:[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/.test(text)
+    ? null
+    : 'address, consumer, route, or header: and the name of one'

@@ -1,6 +1,7 @@
 // The plan: the configuration after validation, with defaults filled in, names turned into indexes and addresses
 // resolved. Control makes it, workers run it. Plain, immutable, serialisable as JSON; nothing here has a method.
 // A route's, upstream's or endpoint's id is its index in its list.
+import type { LimitWindow } from '../shared/native-limits.ts'
 
 export interface Plan {
   /** Hash of the content; names the plan in logs, `/readyz` and reload answers. */
@@ -14,6 +15,8 @@ export interface Plan {
   readonly forwarded: ForwardedPlan
   readonly upstreams: readonly UpstreamPlan[]
   readonly consumers: readonly ConsumerPlan[]
+  /** Where limits are counted, an absolute file name; control sets it. null: no route has limits. */
+  readonly limitsFile: string | null
   readonly routes: readonly RoutePlan[]
 }
 
@@ -182,13 +185,26 @@ export interface ConsumerKeyPlan {
   readonly notAfterMs: number | null
 }
 
-export type GuardPlan = KeyGuardPlan
+export type GuardPlan = KeyGuardPlan | LimitGuardPlan
 
 export interface KeyGuardPlan {
   readonly kind: 'key'
   readonly from: 'header' | 'query' | 'cookie'
   /** Headers in lower case. */
   readonly name: string
+}
+
+/** Rate limits and quotas of a route by the same thing: they are decided together, and a request counts in all or none. */
+export interface LimitGuardPlan {
+  readonly kind: 'limit'
+  /** Names the counts, in the file and in the RateLimit headers. */
+  readonly rule: string
+  readonly by: 'address' | 'consumer' | 'route' | 'header'
+  /** Of `by: header`, in lower case; else ''. */
+  readonly header: string
+  readonly windows: readonly LimitWindow[]
+  /** What happens to a request that cannot be counted. */
+  readonly onFailure: 'closed' | 'open'
 }
 
 export interface MatchPlan {

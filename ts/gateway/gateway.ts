@@ -34,6 +34,7 @@ import { webSocketForward } from './forward/web-socket-forward.ts'
 import { crossOrigin } from './guard/cors.ts'
 import { guardStage } from './guard/guard.ts'
 import { compileGuards } from './guard/guards.ts'
+import { LimitStore } from './guard/limit-store.ts'
 import { localStage, matchStage } from './match/match.ts'
 import { compileTarget } from './match/target.ts'
 import { pipeline } from './pipeline.ts'
@@ -83,6 +84,7 @@ export function createGateway(): Gateway {
   let drainLook: NodeJS.Timeout | undefined
   const stalls = new StallReport(log)
   const accessLogs = new AccessLogs(log)
+  const limits = new LimitStore(log)
 
   const events = frontEnd.hooked ? nativeExchanges.direct(client, onEvents, statusLines.join('\n')) : null
   const commands = new DirectCommands(events?.commands ?? new Int32Array(1), () => nativeExchanges.run())
@@ -268,14 +270,9 @@ export function createGateway(): Gateway {
       undo.push(() => responseEdits.release())
       const counted = metrics.forPlan(plan)
       const requestLog = plan.accessLog === null ? null : accessLogs.open(plan.accessLog)
-      const trusts = compileTrust(plan.forwarded.trustedProxies, nativeExchanges)
+      const { trusts, clientAddress } = compileTrust(plan.forwarded.trustedProxies, nativeExchanges, heads)
       const cors = crossOrigin(plan, heads)
-      const guards = compileGuards({
-        plan,
-        heads,
-        exchanges: nativeExchanges,
-        count: (routeId, outcome) => counted.guard(routeId, outcome),
-      })
+      const guards = compileGuards({ plan, heads, exchanges: nativeExchanges, limits, clientAddress, metrics: counted })
       undo.push(() => guards?.release())
       const stages = {
         accept: acceptStage({

@@ -7,6 +7,12 @@ export const guardOutcomes = [
   ['key', 'ambiguous'],
   ['key', 'unknown'],
   ['key', 'expired'],
+  ['rateLimit', 'admitted'],
+  ['rateLimit', 'limited'],
+  ['quota', 'admitted'],
+  ['quota', 'exceeded'],
+  ['limits', 'unavailable'],
+  ['limits', 'skipped'],
 ] as const
 
 export const GuardOutcome = {
@@ -15,6 +21,14 @@ export const GuardOutcome = {
   keyAmbiguous: 2,
   keyUnknown: 3,
   keyExpired: 4,
+  rateAdmitted: 5,
+  rateLimited: 6,
+  quotaAdmitted: 7,
+  quotaExceeded: 8,
+  /** The limits file is away or full, and the request was refused. */
+  limitsUnavailable: 9,
+  /** The same, and the configuration says to let requests through then. */
+  limitsSkipped: 10,
 } as const
 
 export type GuardOutcome = (typeof GuardOutcome)[keyof typeof GuardOutcome]

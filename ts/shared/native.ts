@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { DirectEvents } from './native-direct.ts'
 import type { NativeHeads } from './native-heads.ts'
+import type { NativeLimitsModule } from './native-limits.ts'
 
 declare global {
   interface Buffer {
@@ -14,7 +15,7 @@ declare global {
   }
 }
 
-export interface Native extends NativeHeads {
+export interface Native extends NativeHeads, NativeLimitsModule {
   /** Equals package.json's version; a mismatch is refused at load. */
   version(): string
   /**

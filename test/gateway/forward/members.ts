@@ -55,6 +55,7 @@ export function planOf(...upstreams: readonly UpstreamPlan[]): Plan {
     forwarded: { trustedProxies: [], rfc7239: false, via: false },
     upstreams,
     consumers: [],
+    limitsFile: null,
     routes: [],
   }
 }

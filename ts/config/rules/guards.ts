@@ -1,9 +1,10 @@
 // Rules about consumers and guards: each key is one consumer's, and guards fit their route. Must print no key.
 import { keyDigest } from '../compile-guards.ts'
-import { apiKey } from '../formats.ts'
-import { child, entriesOf, has, itemsOf, textOf, type Node } from '../nodes.ts'
-import { trailOf, type Problems } from '../problems.ts'
-import type { Rule } from './rule.ts'
+import { apiKey, readPeriod } from '../formats.ts'
+import { child, entriesOf, has, itemsOf, numberOf, textOf, type Node } from '../nodes.ts'
+import { trailOf, type Problems, type Trail } from '../problems.ts'
+import { quota as quotaShape, rateLimit as rateLimitShape } from '../schema/guard.ts'
+import { orDefault, type Rule } from './rule.ts'
 
 export const distinctKeys: Rule = (root, problems) => {
   const owners = new Map<string, string>()
@@ -49,4 +50,45 @@ export const soundKeyGuards: Rule = (root, problems) => {
 function keyInRedirect(route: Node, guard: Node, trail: ReturnType<typeof trailOf>, problems: Problems): void {
   if (!has(route, 'redirect') || !has(child(guard, 'key'), 'query')) return
   problems.add(guard.offset, trail, 'found query on a redirect, expected header or cookie: a redirect keeps the query')
+}
+
+const maxWindows = 5
+/** A bucket that takes longer to fill is a slip, and more than the limits file can hold. */
+const longestRefillMs = 366 * 86_400_000
+
+/** Limits that are by nobody, too many by the same, or would take for ever to fill again. */
+export const soundLimits: Rule = (root, problems) => {
+  for (const [index, route] of itemsOf(child(root, 'routes')).entries()) {
+    let known = false
+    const windows = new Map<string, number>()
+    for (const [at, guard] of itemsOf(child(route, 'guards')).entries()) {
+      known ||= has(guard, 'key')
+      for (const [kind, shape] of limitShapes) {
+        const limit = child(guard, kind)
+        if (limit?.kind !== 'map') continue
+        const trail = (...keys: string[]): Trail | null => trailOf('routes', index, 'guards', at, kind, ...keys)
+        const by = textOf(orDefault(shape, limit, 'by'))?.toLowerCase() ?? ''
+        if (by === 'consumer' && !known) {
+          problems.add(guard.offset, trail('by'), 'by consumer, and no guard before it says who that is')
+        }
+        const count = (windows.get(by) ?? 0) + 1
+        windows.set(by, count)
+        if (count === maxWindows + 1) problems.add(guard.offset, trail(), `more than ${maxWindows} limits by ${by}`)
+        refillable(limit, trail('burst'), problems)
+      }
+    }
+  }
+}
+
+const limitShapes = [
+  ['rateLimit', rateLimitShape],
+  ['quota', quotaShape],
+] as const
+
+function refillable(limit: Node, trail: Trail | null, problems: Problems): void {
+  const periodMs = readPeriod(textOf(child(limit, 'per')) ?? '')
+  const cells = numberOf(child(limit, 'limit')) ?? 0
+  const burst = numberOf(child(limit, 'burst')) ?? 0
+  if (typeof periodMs === 'string' || cells < 1 || (burst * periodMs) / cells <= longestRefillMs) return
+  problems.add(limit.offset, trail, 'found a burst that takes more than a year to fill again, expected a smaller one')
 }

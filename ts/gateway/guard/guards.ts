@@ -1,16 +1,22 @@
 // Compiles the guards of each route when a plan is prepared. Called by the worker's wiring; guard.ts runs them.
 import type { GuardPlan, Plan } from '../../config/plan.ts'
-import type { CountOutcome } from '../../shared/guard-outcomes.ts'
+import type { CountOutcome, GuardOutcome } from '../../shared/guard-outcomes.ts'
 import type { NativeExchanges } from '../../shared/native.ts'
 import type { RequestHeads } from '../../shared/native-heads.ts'
+import type { Exchange } from '../exchange.ts'
 import type { Stage } from '../pipeline.ts'
 import { keyGuard, knowKeys, type KnownKeys } from './key.ts'
+import { limitGuard } from './limit.ts'
+import type { LimitStore } from './limit-store.ts'
 
 export interface GuardOptions {
   readonly plan: Plan
   readonly heads: RequestHeads
   readonly exchanges: NativeExchanges
-  readonly count: CountOutcome
+  readonly limits: LimitStore
+  /** The address that counts as the client's. */
+  readonly clientAddress: (exchange: Exchange) => string
+  readonly metrics: { guard(routeId: number, outcome: GuardOutcome): void }
 }
 
 export interface RouteGuards {
@@ -21,14 +27,35 @@ export interface RouteGuards {
 
 /** Null where no route has guards: then requests pay for none. */
 export function compileGuards(options: GuardOptions): RouteGuards | null {
-  const { plan, exchanges } = options
+  const { plan, exchanges, limits, metrics } = options
   if (plan.routes.every(({ guards }) => guards.length === 0)) return null
-  const keys = knowKeys(plan, exchanges)
-  const list = plan.routes.map(({ guards }) =>
-    guards.length === 0 ? null : guards.map(guard => compileGuard(guard, keys, options)),
-  )
-  return { list, release: () => keys.release() }
+  limits.use(plan.limitsFile)
+  const undo: (() => void)[] = []
+  const release = (): void => {
+    for (const step of undo.splice(0)) step()
+  }
+  try {
+    const keys = knowKeys(plan, exchanges)
+    undo.push(() => keys.release())
+    const count: CountOutcome = (routeId, outcome) => metrics.guard(routeId, outcome)
+    const compile = (guard: GuardPlan): Stage => compileGuard(guard, keys, options, count, undo)
+    const list = plan.routes.map(({ guards }) => (guards.length === 0 ? null : guards.map(compile)))
+    return { list, release }
+  } catch (error) {
+    release()
+    throw error
+  }
 }
 
-const compileGuard = (guard: GuardPlan, keys: KnownKeys, { heads, count }: GuardOptions): Stage =>
-  keyGuard(guard, keys, heads, count)
+function compileGuard(
+  guard: GuardPlan,
+  keys: KnownKeys,
+  { heads, limits, clientAddress }: GuardOptions,
+  count: CountOutcome,
+  undo: (() => void)[],
+): Stage {
+  if (guard.kind === 'key') return keyGuard(guard, keys, heads, count)
+  const limited = limitGuard(guard, { heads, store: limits, clientAddress, count })
+  undo.push(() => limited.release())
+  return limited.stage
+}
