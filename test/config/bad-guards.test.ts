@@ -83,10 +83,10 @@ badConfigurations([
     title: 'guards that are none',
     text: withGuards('{}, { keys: {} }, key, { key: {} }, { key: { header: a, query: b } }'),
     errors: [
-      '4:50 routes[0].guards[0]: found none of key, rateLimit, quota, expected one of them',
-      '4:54 routes[0].guards[1]: found none of key, rateLimit, quota, expected one of them',
-      '4:56 routes[0].guards[1].keys: unknown key, expected one of key, rateLimit, quota; did you mean key?',
-      '4:68 routes[0].guards[2]: found "key", expected a mapping with key, rateLimit, quota',
+      '4:50 routes[0].guards[0]: found none of ipAllow, ipDeny, key, rateLimit, quota, expected one of them',
+      '4:54 routes[0].guards[1]: found none of ipAllow, ipDeny, key, rateLimit, quota, expected one of them',
+      '4:56 routes[0].guards[1].keys: unknown key, expected one of ipAllow, ipDeny, key, rateLimit, quota; did you mean key?',
+      '4:68 routes[0].guards[2]: found "key", expected a mapping with ipAllow, ipDeny, key, rateLimit, quota',
       '4:80 routes[0].guards[3].key: found none of header, query, cookie, expected one of them',
       '4:86 routes[0].guards[4].key: found a second key guard, expected one: a client has one key',
       '4:106 routes[0].guards[4].key.query: found beside header, expected exactly one of header, query, cookie',
@@ -116,6 +116,27 @@ routes:
     text: withGuards('{ key: { query: k } }', 'redirect: { to: /b }'),
     errors: [
       '4:59 routes[0].guards[0].key: found query on a redirect, expected header or cookie: a redirect keeps the query',
+    ],
+  },
+  {
+    title: 'addresses that are none',
+    text: `listen: [{ port: 8080 }]
+routes:
+  - name: a
+    match: {}
+    respond: {}
+    guards:
+      - ipAllow: []
+      - ipAllow: 10.0.0.0/8
+      - ipDeny: [ 10.0.0.0/33, example.com, "fd00::/8", 1.2.3 ]
+      - { ipAllow: [ "::1" ], ipDeny: [ 127.0.0.1 ] }`,
+    errors: [
+      '7:18 routes[0].guards[0].ipAllow: found an empty list, expected a list of at least 1',
+      '8:18 routes[0].guards[1].ipAllow: found "10.0.0.0/8", expected a list',
+      '9:19 routes[0].guards[2].ipDeny[0]: found "10.0.0.0/33", expected at most /32',
+      '9:32 routes[0].guards[2].ipDeny[1]: found "example.com", expected an address block, as 10.0.0.0/8, fd00::/8 or 192.168.1.7',
+      '9:57 routes[0].guards[2].ipDeny[3]: found "1.2.3", expected an address block, as 10.0.0.0/8, fd00::/8 or 192.168.1.7',
+      '10:31 routes[0].guards[3].ipDeny: found beside ipAllow, expected exactly one of ipAllow, ipDeny, key, rateLimit, quota',
     ],
   },
   {

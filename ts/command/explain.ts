@@ -146,6 +146,8 @@ function guardText(guard: GuardPlan): string {
   if (guard.kind === 'key') {
     return `key guard: a consumer's key in ${guard.from} ${guard.name}, else 401; the upstream gets X-Consumer-Name in its place`
   }
+  if (guard.kind === 'address')
+    return `addresses: ${guard.allow ? 'only' : 'none'} of ${guard.blocks.join(', ')}, else 403`
   const by = guard.by === 'header' ? `header ${guard.header}` : guard.by
   return `limits by ${by}: ${guard.windows.map(windowText).join(', ')}; past them 429`
 }

@@ -27,7 +27,9 @@ function keyPlan(key: ConsumerConfig['keys'][number]): ConsumerKeyPlan {
 /** In their order; limits by the same are one, in the place of the first. */
 export function guardPlans(route: RouteConfig): GuardPlan[] {
   const plans: GuardPlan[] = []
-  for (const { key, rateLimit, quota } of route.guards) {
+  for (const { key, rateLimit, quota, ipAllow, ipDeny } of route.guards) {
+    if (ipAllow !== null) plans.push({ kind: 'address', allow: true, blocks: [...ipAllow] })
+    if (ipDeny !== null) plans.push({ kind: 'address', allow: false, blocks: [...ipDeny] })
     if (key !== null) plans.push(keyGuardPlan(key))
     const limit = rateLimit ?? quota
     if (limit === null) continue

@@ -185,13 +185,21 @@ export interface ConsumerKeyPlan {
   readonly notAfterMs: number | null
 }
 
-export type GuardPlan = KeyGuardPlan | LimitGuardPlan
+export type GuardPlan = KeyGuardPlan | LimitGuardPlan | AddressGuardPlan
 
 export interface KeyGuardPlan {
   readonly kind: 'key'
   readonly from: 'header' | 'query' | 'cookie'
   /** Headers in lower case. */
   readonly name: string
+}
+
+/** Clients in one of the blocks are let in, and nobody else; or they are refused, and nobody else. */
+export interface AddressGuardPlan {
+  readonly kind: 'address'
+  readonly allow: boolean
+  /** CIDR. */
+  readonly blocks: readonly string[]
 }
 
 /** Rate limits and quotas of a route by the same thing: they are decided together, and a request counts in all or none. */

@@ -13,6 +13,9 @@ export const guardOutcomes = [
   ['quota', 'exceeded'],
   ['limits', 'unavailable'],
   ['limits', 'skipped'],
+  ['address', 'admitted'],
+  ['address', 'not allowed'],
+  ['address', 'denied'],
 ] as const
 
 export const GuardOutcome = {
@@ -29,6 +32,9 @@ export const GuardOutcome = {
   limitsUnavailable: 9,
   /** The same, and the configuration says to let requests through then. */
   limitsSkipped: 10,
+  addressAdmitted: 11,
+  addressNotAllowed: 12,
+  addressDenied: 13,
 } as const
 
 export type GuardOutcome = (typeof GuardOutcome)[keyof typeof GuardOutcome]

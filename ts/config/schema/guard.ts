@@ -1,5 +1,5 @@
 // Guards of a route: checks that a request must pass, in the order of the list.
-import { cookieName, limitedBy, parameterName, period, requestHeaderName } from '../formats.ts'
+import { cidr, cookieName, limitedBy, parameterName, period, requestHeaderName } from '../formats.ts'
 import { list, object, text, whole, word } from '../shapes.ts'
 
 const key = object(
@@ -56,10 +56,21 @@ export const quota = object(
   { optional: true, examples: [{ limit: 100000, per: 'month' }] },
 )
 
+const blocks = (about: string, example: string) =>
+  list(about, text('An address or a block of them.', { check: cidr, examples: [example] }), {
+    optional: true,
+    min: 1,
+    examples: [[example]],
+  })
+
+const ipAllow = blocks('Only clients with these addresses are let in: others get 403.', '10.0.0.0/8')
+
+const ipDeny = blocks('Clients with these addresses get 403.', '203.0.113.0/24')
+
 const guard = object(
   'One check.',
-  { key, rateLimit, quota },
-  { oneOf: ['key', 'rateLimit', 'quota'], examples: [{ key: { header: 'apikey' } }] },
+  { ipAllow, ipDeny, key, rateLimit, quota },
+  { oneOf: ['ipAllow', 'ipDeny', 'key', 'rateLimit', 'quota'], examples: [{ key: { header: 'apikey' } }] },
 )
 
 export const guards = list('Checks that a request must pass, in this order; the first that refuses answers.', guard, {

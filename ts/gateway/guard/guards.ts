@@ -5,6 +5,7 @@ import type { NativeExchanges } from '../../shared/native.ts'
 import type { RequestHeads } from '../../shared/native-heads.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Stage } from '../pipeline.ts'
+import { addressGuard } from './address.ts'
 import { keyGuard, knowKeys, type KnownKeys } from './key.ts'
 import { limitGuard } from './limit.ts'
 import type { LimitStore } from './limit-store.ts'
@@ -55,6 +56,7 @@ function compileGuard(
   undo: (() => void)[],
 ): Stage {
   if (guard.kind === 'key') return keyGuard(guard, keys, heads, count)
+  if (guard.kind === 'address') return addressGuard(guard, clientAddress, count)
   const limited = limitGuard(guard, { heads, store: limits, clientAddress, count })
   undo.push(() => limited.release())
   return limited.stage
