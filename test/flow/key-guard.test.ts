@@ -1,9 +1,12 @@
 // Pins the key guard through a whole gateway: who is refused and how, that the upstream sees the consumer and never the
 // key, that both ways through the front end (past it and not) do the same, and that no key is written down anywhere.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { WebSocket, WebSocketServer } from 'ws'
 import { startGateway, type RunningGateway } from '../helpers/gateway.ts'
 import { untilMetric } from '../helpers/metrics.ts'
 import { RawClient } from '../helpers/raw-client.ts'
@@ -172,6 +175,34 @@ routes:
     const answer = await fetch(`${gateway.url}/cross`, { headers: { origin: 'https://app.example.com' } })
     assert.equal(answer.status, 401)
     assert.equal(answer.headers.get('access-control-allow-origin'), 'https://app.example.com')
+  })
+
+  test('a WebSocket: refused without a key, and its upstream sees the consumer, not the key', async () => {
+    const scope = { after: (end: () => unknown) => void ends.push(end) }
+    const sockets = new WebSocketServer({ host: '127.0.0.1', port: 0 })
+    scope.after(() => {
+      for (const socket of sockets.clients) socket.terminate()
+      sockets.close()
+    })
+    sockets.on('connection', (socket, { url, headers }) => socket.send(JSON.stringify({ url, headers })))
+    await once(sockets, 'listening')
+    const { port } = sockets.address() as AddressInfo
+    const other = await startGateway(
+      scope,
+      `upstreams: { up: { peers: [ { url: "http://127.0.0.1:${port}" } ] } }
+consumers: { alice: { keys: [ ${first} ] } }
+routes: [ { name: all, match: { path: "/*" }, upstream: up, guards: [ { key: { query: k } } ] } ]
+`,
+    )
+    const url = `ws://127.0.0.1:${other.port}/chat`
+    const [refusal] = (await once(new WebSocket(url), 'error')) as [Error]
+    assert.match(refusal.message, /401/)
+    const socket = new WebSocket(`${url}?k=${first}&a=b`, { headers: { 'x-consumer-name': 'root' } })
+    scope.after(() => socket.terminate())
+    const [message] = (await within(10_000, 'a message', once(socket, 'message'))) as [Buffer]
+    const seen = JSON.parse(message.toString()) as Echoed
+    assert.deepEqual([seen.url, seen.headers['x-consumer-name']], ['/chat?a=b', 'alice'])
+    assert.ok(!message.toString().includes(first))
   })
 
   test('what is too long is refused first', async () => {
