@@ -222,6 +222,12 @@ export interface NativeExchanges {
   /** A number for `consumerHow`, valid until `dropConsumer`. Throws TypeError for what is no name, or too many. */
   consumer(name: string): number
   dropConsumer(consumer: number): void
+  /** Keys by their SHA-256, 32 bytes each; `header`: where `findKey` reads. A number, valid until `dropKeyRing`. */
+  keyRing(digests: Uint8Array, header: string | null): number
+  dropKeyRing(ring: number): void
+  /** The key's place in the ring, or a KeyLookup: of the slot's head, or of a text. */
+  findKey(ring: number, slot: number): number
+  findKeyText(ring: number, text: string): number
   /** Does what DirectCommands have written down; by itself that happens when `onEvents` or `onBatch` returns. */
   run(): void
   /** The front end has just begun to listen for this listener, numbered from 1. False: it is not watched. */
@@ -242,6 +248,9 @@ export const ForwardHow = {
 
 /** To be added to `how`: the upstream reads that consumer's name in X-Consumer-Name. 0: nobody's. */
 export const consumerHow = (consumer: number): number => consumer << 3
+
+/** What `findKey` says where there is no key of the ring. */
+export const KeyLookup = { missing: -1, ambiguous: -2, unknown: -3 } as const
 
 /** Ints of one row, by index. */
 export const Row = {

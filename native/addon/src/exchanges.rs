@@ -21,6 +21,7 @@ use crate::arguments::{Arguments, checked, method, wrong};
 use crate::consumers::{self, Consumers};
 use crate::direct::{self, Direct};
 use crate::heads::{compose_head, framing_of, release, take_bytes, with_head};
+use crate::keys;
 use crate::response_edits;
 use crate::upstream::ClientHandle;
 
@@ -44,6 +45,8 @@ pub struct Exchanges {
     /// By number less 1.
     pub response_edits: Vec<Option<ResponseEdits>>,
     pub consumers: Consumers,
+    /// By number.
+    pub key_rings: Vec<Option<keys::Ring>>,
     /// Of requests that go past the front end.
     pub direct: Option<Direct>,
 }
@@ -59,6 +62,7 @@ pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
         host: Vec::new(),
         response_edits: Vec::new(),
         consumers: Consumers::default(),
+        key_rings: Vec::new(),
         direct: None,
     }));
     let data = this.cast::<c_void>();
@@ -84,6 +88,10 @@ pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
         method(c"editResponse", response_edits::apply, data),
         method(c"consumer", consumers::add, data),
         method(c"dropConsumer", consumers::forget, data),
+        method(c"keyRing", keys::add, data),
+        method(c"dropKeyRing", keys::forget, data),
+        method(c"findKey", keys::find, data),
+        method(c"findKeyText", keys::find_text, data),
     ];
     // SAFETY: as above; names and callbacks are static.
     let status = unsafe { sys::napi_define_properties(raw, object.raw(), properties.len(), properties.as_ptr()) };

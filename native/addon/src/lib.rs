@@ -7,6 +7,7 @@ mod downstream;
 mod exchanges;
 mod heads;
 mod idle_metrics;
+mod keys;
 mod limits;
 mod parent;
 mod response_edits;

@@ -1,4 +1,4 @@
-// Where a request carries a credential: a header, a parameter of the query, a cookie. Called by key.ts. A credential
+// Where a request carries a credential: a parameter of the query, a cookie. Called by key.ts. A credential
 // that is there twice is none: two readers of one request must not find two different clients in it. Knows no consumer.
 import type { RequestHeads } from '../../shared/native-heads.ts'
 import type { Exchange } from '../exchange.ts'
@@ -6,13 +6,7 @@ import type { Exchange } from '../exchange.ts'
 /** The value; null: there is more than one. undefined: there is none. */
 export type ReadCredential = (exchange: Exchange) => string | null | undefined
 
-export function credentialReader(
-  from: 'header' | 'query' | 'cookie',
-  name: string,
-  heads: RequestHeads,
-): ReadCredential {
-  // Two lines of a header are joined by a blank, which no key has.
-  if (from === 'header') return exchange => heads.header(exchange.slot, name)
+export function credentialReader(from: 'query' | 'cookie', name: string, heads: RequestHeads): ReadCredential {
   if (from === 'query') return exchange => parameter(exchange.query, name)
   return exchange => cookie(heads.header(exchange.slot, 'cookie'), name)
 }

@@ -51,11 +51,12 @@ export function compileGuards(options: GuardOptions): RouteGuards | null {
 function compileGuard(
   guard: GuardPlan,
   keys: KnownKeys,
-  { heads, limits, clientAddress }: GuardOptions,
+  options: GuardOptions,
   count: CountOutcome,
   undo: (() => void)[],
 ): Stage {
-  if (guard.kind === 'key') return keyGuard(guard, keys, heads, count)
+  const { heads, limits, clientAddress } = options
+  if (guard.kind === 'key') return keyGuard(guard, keys, options, count)
   if (guard.kind === 'address') return addressGuard(guard, clientAddress, count)
   const limited = limitGuard(guard, { heads, store: limits, clientAddress, count })
   undo.push(() => limited.release())

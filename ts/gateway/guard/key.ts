@@ -1,10 +1,8 @@
-// Guard: an API key says which consumer the client is. Keys are known only by their SHA-256: what is sent is hashed
-// once, whoever it belongs to, and looked up by the digest, so that neither memory nor time tells anything of a key.
-import { hash } from 'node:crypto'
+// Guard: an API key says which consumer the client is. Keys are known only by their SHA-256 (native/keys), which hashes
+// what is sent once, whoever it belongs to, and looks it up by the digest.
 import type { ConsumerPlan, HeaderPair, KeyGuardPlan, Plan } from '../../config/plan.ts'
-import { isKeyText } from '../../shared/api-key.ts'
 import { GuardOutcome, outcomeText, type CountOutcome } from '../../shared/guard-outcomes.ts'
-import type { NativeExchanges } from '../../shared/native.ts'
+import { KeyLookup, type NativeExchanges } from '../../shared/native.ts'
 import type { RequestHeads } from '../../shared/native-heads.ts'
 import { Verdict, type Exchange } from '../exchange.ts'
 import type { Stage } from '../pipeline.ts'
@@ -19,38 +17,72 @@ interface KeyOwner {
 }
 
 export interface KnownKeys {
-  /** By digest. */
-  readonly owners: ReadonlyMap<string, KeyOwner>
+  /** By place in a ring. */
+  readonly owners: readonly KeyOwner[]
+  /** The addon's number of a ring that reads this header, or none. */
+  ring(header: string | null): number
   release(): void
 }
 
 export function knowKeys({ consumers }: Plan, exchanges: NativeExchanges): KnownKeys {
-  const owners = new Map<string, KeyOwner>()
+  const owners: KeyOwner[] = []
+  const digests: Buffer[] = []
   const numbers: number[] = []
+  const rings = new Map<string | null, number>()
   for (const consumer of consumers) {
     const number = exchanges.consumer(consumer.name)
     numbers.push(number)
     for (const { sha256, notAfterMs } of consumer.keys) {
-      owners.set(sha256, { consumer, number, notAfterMs: notAfterMs ?? Infinity })
+      owners.push({ consumer, number, notAfterMs: notAfterMs ?? Infinity })
+      digests.push(Buffer.from(sha256, 'hex'))
     }
   }
   return {
     owners,
+    ring(header) {
+      let ring = rings.get(header)
+      if (ring === undefined) rings.set(header, (ring = exchanges.keyRing(Buffer.concat(digests), header)))
+      return ring
+    },
     release() {
       for (const number of numbers) exchanges.dropConsumer(number)
+      for (const ring of rings.values()) exchanges.dropKeyRing(ring)
     },
   }
 }
 
-export function keyGuard(
+/** The key's place in the ring, or a KeyLookup. */
+type FindKey = (exchange: Exchange) => number
+
+function compileFind(
   { from, name }: KeyGuardPlan,
-  { owners }: KnownKeys,
+  keys: KnownKeys,
   heads: RequestHeads,
+  exchanges: NativeExchanges,
+): FindKey {
+  if (from === 'header') {
+    const ring = keys.ring(name)
+    return exchange => exchanges.findKey(ring, exchange.slot)
+  }
+  const ring = keys.ring(null)
+  const read = credentialReader(from, name, heads)
+  return exchange => {
+    const text = read(exchange)
+    if (text === undefined) return KeyLookup.missing
+    return text === null ? KeyLookup.ambiguous : exchanges.findKeyText(ring, text)
+  }
+}
+
+export function keyGuard(
+  plan: KeyGuardPlan,
+  keys: KnownKeys,
+  { heads, exchanges }: { readonly heads: RequestHeads; readonly exchanges: NativeExchanges },
   count: CountOutcome,
 ): Stage {
-  const read = credentialReader(from, name, heads)
+  const { owners } = keys
+  const find = compileFind(plan, keys, heads, exchanges)
   // No scheme is registered for API keys (RFC 9110 11.6.1 asks for a challenge): ours says where the key belongs.
-  const challenge: readonly HeaderPair[] = [['www-authenticate', `ApiKey in="${from}", name="${name}"`]]
+  const challenge: readonly HeaderPair[] = [['www-authenticate', `ApiKey in="${plan.from}", name="${plan.name}"`]]
 
   function refuse(exchange: Exchange, outcome: GuardOutcome, detail: string): Verdict {
     count(exchange.routeId, outcome)
@@ -59,11 +91,10 @@ export function keyGuard(
   }
 
   return exchange => {
-    const key = read(exchange)
-    if (key === undefined || key === '') return refuse(exchange, GuardOutcome.keyMissing, 'an API key is needed')
-    if (key === null) return refuse(exchange, GuardOutcome.keyAmbiguous, 'more than one API key')
-    if (!isKeyText(key)) return refuse(exchange, GuardOutcome.keyUnknown, 'the API key is not valid')
-    const owner = owners.get(hash('sha256', key))
+    const place = find(exchange)
+    if (place === KeyLookup.missing) return refuse(exchange, GuardOutcome.keyMissing, 'an API key is needed')
+    if (place === KeyLookup.ambiguous) return refuse(exchange, GuardOutcome.keyAmbiguous, 'more than one API key')
+    const owner = owners[place]
     if (owner === undefined) return refuse(exchange, GuardOutcome.keyUnknown, 'the API key is not valid')
     if (owner.notAfterMs !== Infinity && Date.now() >= owner.notAfterMs) {
       return refuse(exchange, GuardOutcome.keyExpired, 'the API key is not valid')
