@@ -123,25 +123,15 @@ export function createGateway(): Gateway {
     unixSockets: process.env['POLYGATE_WORKER'] === '1',
   })
 
-  function beginIn(
-    running: RunningPlan | null,
-    response: HttpResponse,
-    request: HttpRequest,
-    listener: Listener,
-  ): Exchange | null {
-    if (running === null) return null
-    const exchange = exchanges.begin(response, request, listener, running, performance.now())
-    if (exchange !== null) running.begun()
-    return exchange
-  }
-
   function begin(response: HttpResponse, request: HttpRequest, listener: Listener, handshake: Handshake | null): void {
-    const exchange = beginIn(current, response, request, listener)
+    const running = current
+    const exchange = running && exchanges.begin(response, request, listener, running, performance.now())
     if (exchange === null) {
       // Not even a slot: nothing to keep books with, so the shortest honest answer.
       response.writeStatus('503 Service Unavailable').writeHeader('retry-after', '1').end(undefined, true)
       return
     }
+    exchange.running.begun()
     exchange.handshake = handshake
     // First of all: without it an error below would end the process (facts of the binding).
     response.onAborted(exchange.onAborted)
