@@ -1,4 +1,4 @@
-//! Requests that go past the front end (`polygate_downstream::consume`), for JavaScript: what happened to them as rows,
+//! Requests that go past the front end (`polygate_downstream::set_taker`), for JavaScript: what happened to them as rows,
 //! many in one call of `onEvents`, and their responses, which are composed and sent here.
 //!
 //! Everything belongs to the thread of the environment that made the `Exchanges`. No reference into them is held while
@@ -16,7 +16,7 @@ use std::ptr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use napi::sys;
-use polygate_downstream::{self as downstream, Consumer};
+use polygate_downstream::{self as downstream, Taker};
 
 use crate::arguments::{Arguments, checked, wrong};
 use crate::exchanges::{Exchanges, this};
@@ -201,7 +201,7 @@ pub unsafe extern "C" fn open(env: sys::napi_env, info: sys::napi_callback_info)
         // SAFETY: as in `this`.
         unsafe { this(call.data) }.direct = Some(direct);
         CURRENT.set(call.data.cast());
-        downstream::consume(Consumer {
+        downstream::set_taker(Taker {
             take,
             gone: |slot| note(slot, GONE),
             drained: |slot| note(slot, DRAINED),

@@ -1,6 +1,7 @@
 //! N-API face of the upstream client: one `uv_poll` on the client's descriptor, one `uv_prepare` that sends what the
-//! loop's turn submitted, one `uv_timer` for deadlines, one `uv_idle` against sleeping on unsent work. Called by `ts/shared/native.ts`. After each
-//! batch it has `direct` do what JavaScript has written down, before the batch's memory is used again.
+//! loop's turn submitted, one `uv_timer` for deadlines, one `uv_idle` against sleeping on unsent work. Called by
+//! `ts/shared/native.ts`. After each batch it has `direct` do what JavaScript has written down, before the batch's memory
+//! is used again.
 //!
 //! Everything runs on the thread of the environment that made the client. A [`Binding`] lives until that environment
 //! is torn down, also after `close()`, so that a function object kept by a script never points to freed memory. No

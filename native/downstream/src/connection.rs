@@ -6,12 +6,12 @@
 //!
 //! Nothing here makes a system call: reading is the caller's closure.
 
-use crate::consumer::{Client, Consumer, Taken};
 use crate::framing::{Framing, HeadLimits, Refused, Stop};
 use crate::outbox::Outbox;
 use crate::patience::Patience;
 use crate::remote::Remote;
 use crate::sending::Sending;
+use crate::taker::{Client, Taken, Taker};
 use crate::tls::Session;
 use std::ffi::{c_int, c_void};
 

@@ -1,6 +1,6 @@
-//! Requests that need nothing of the front end: a whole head and no body. They are most requests, and
-//! each crossing into JavaScript and back costs as much as reading one. So they go past the front end: the addon takes
-//! them here, tells JavaScript of many in one call, and their responses leave from here.
+//! Requests that need nothing of the front end: a whole head and no body. They are most requests, and each crossing into
+//! JavaScript and back costs as much as reading one. So they go past the front end: the addon takes them here, tells
+//! JavaScript of many in one call, and their responses leave from here.
 //!
 //! ```text
 //!   readable ── recv ──> take(bytes) ──┬─ Some(slot): waits for deliver(), its response comes by send(slot)
@@ -11,18 +11,18 @@
 //! so. Its timers must be off, for it knows nothing of what goes on; `patience` does their work.
 
 use crate::connection::{Connection, NO_SLOT};
-use crate::consumer::Consumer;
 use crate::loop_hooks::settle;
 use crate::socket_hooks::{Descriptor, shutdown};
+use crate::taker::Taker;
 use crate::thread::{self, Thread};
-use crate::tls::{Session, Socket};
+use crate::tls::Socket;
 use std::ffi::c_int;
 use std::io::{self, IoSlice};
 
 /// From now on requests go past the front end, on listeners that [`listening`] names.
-pub fn consume(consumer: Consumer) {
+pub fn set_taker(taker: Taker) {
     if let Some(thread) = thread::current() {
-        thread.consumer = Some(consumer);
+        thread.taker = Some(taker);
     }
 }
 
@@ -96,7 +96,7 @@ pub fn write_outbox(thread: &mut Thread, descriptor: c_int) {
     if connection.outbox.is_empty() {
         let slot = connection.slot;
         if slot != NO_SLOT {
-            thread.tell(|consumer| (consumer.drained)(slot));
+            thread.tell(|taker| (taker.drained)(slot));
         }
         finish(thread, descriptor);
     }
@@ -114,24 +114,39 @@ pub fn finish(thread: &mut Thread, descriptor: c_int) {
     settle(thread, descriptor);
 }
 
+/// What became of bytes that could be a request for the taker.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Offered {
+    /// It was one.
+    Taken,
+    /// There were none.
+    Nothing,
+    /// The front end is to be called.
+    ForFrontEnd,
+}
+
+fn offered(taken: bool) -> Offered {
+    if taken { Offered::Taken } else { Offered::ForFrontEnd }
+}
+
 /// Reads from a connection and offers what comes. False: the front end is to be called.
 pub fn read(thread: &mut Thread, descriptor: c_int) -> bool {
     let mut broken = false;
-    let done = thread.with_buffer(descriptor, |connection, consumer, buffer, scratch| {
+    let done = thread.with_buffer(descriptor, |connection, taker, buffer, scratch| {
         if !connection.may_be_direct() {
-            return None;
+            return Offered::ForFrontEnd;
         }
         match pull(descriptor, connection, buffer, scratch) {
             Ok(0) => {
                 connection.saw_end();
-                None
+                Offered::ForFrontEnd
             }
-            Ok(count) => connection.offer(&buffer[..count.min(buffer.len())], consumer).then_some(true),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Some(false),
+            Ok(count) => offered(connection.offer(&buffer[..count.min(buffer.len())], taker)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Offered::Nothing,
             Err(_) => {
                 // Of plain connections the front end will meet the same end by itself, and it answers who speaks no TLS.
                 broken = connection.session.as_ref().is_some_and(|session| !session.is_foreign());
-                None
+                Offered::ForFrontEnd
             }
         }
     });
@@ -152,14 +167,14 @@ fn pull(descriptor: c_int, connection: &mut Connection, buffer: &mut [u8], scrat
 
 /// Offers what is stashed. False: the front end is to be called.
 pub fn take_stashed(thread: &mut Thread, descriptor: c_int) -> bool {
-    thread.with_buffer(descriptor, |connection, consumer, _, _| connection.offer_stash(consumer).then_some(true))
+    thread.with_buffer(descriptor, |connection, taker, _, _| offered(connection.offer_stash(taker)))
 }
 
 /// None: the client is gone.
 fn write(descriptor: c_int, connection: &mut Connection, parts: [&[u8]; 3]) -> Option<usize> {
     let socket = &mut Descriptor(descriptor);
     let result = match &mut connection.session {
-        Some(session) => send_all(session, socket, parts),
+        Some(session) => session.send_parts(socket, &parts),
         // One buffer costs the kernel less than a list.
         None if parts[1].is_empty() && parts[2].is_empty() => socket.send_one(parts[0]),
         None => socket.send(&parts.map(IoSlice::new)),
@@ -172,25 +187,11 @@ fn write(descriptor: c_int, connection: &mut Connection, parts: [&[u8]; 3]) -> O
     taken
 }
 
-/// What TLS does not take of one part ends it.
-fn send_all(session: &mut Session, socket: &mut Descriptor, parts: [&[u8]; 3]) -> io::Result<usize> {
-    let mut total = 0;
-    for part in parts {
-        match session.send(socket, part) {
-            Ok(count) if count == part.len() => total += count,
-            Ok(count) => return Ok(total + count),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(total),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(total)
-}
-
-/// A connection that closes tells the consumer.
-pub fn closed(connection: &Connection, consumer: Option<Consumer>) -> bool {
-    match consumer {
-        Some(consumer) if connection.slot != NO_SLOT => {
-            (consumer.gone)(connection.slot);
+/// A connection that closes tells the taker.
+pub fn closed(connection: &Connection, taker: Option<Taker>) -> bool {
+    match taker {
+        Some(taker) if connection.slot != NO_SLOT => {
+            (taker.gone)(connection.slot);
             true
         }
         _ => false,

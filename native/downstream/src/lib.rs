@@ -9,7 +9,7 @@
 //!   kernel ── recv ──> (TLS) ──┬──> framing ──> gate ──> front end ──> handler (JS) ──> begin(slot) … end(slot)
 //!                              │       │         └─ the next message waits here until end(slot)
 //!                              │       └─ head as received, for with_current()
-//!                              └──> consumer: a whole head and no body goes past the front end (see `direct`)
+//!                              └──> taker: a whole head and no body goes past the front end (see `direct`)
 //! ```
 //!
 //! Threads: state is per thread, since a front end belongs to one libuv loop; the image is changed once per process.
@@ -19,7 +19,6 @@
 
 mod answers;
 mod connection;
-mod consumer;
 #[cfg(target_os = "linux")]
 mod direct;
 mod edit;
@@ -28,15 +27,16 @@ mod head_lines;
 #[cfg(target_os = "linux")]
 mod image;
 #[cfg(target_os = "linux")]
-mod listeners;
-#[cfg(target_os = "linux")]
 mod loop_hooks;
 mod outbox;
 mod patience;
 mod remote;
+#[cfg(target_os = "linux")]
+mod resting;
 mod sending;
 #[cfg(target_os = "linux")]
 mod socket_hooks;
+mod taker;
 #[cfg(target_os = "linux")]
 mod thread;
 mod tls;
@@ -46,10 +46,10 @@ mod uv;
 mod watch;
 
 pub use answers::http_date;
-pub use consumer::{Client, Consumer, Taken};
 #[cfg(target_os = "linux")]
-pub use direct::{abort, consume, listening, send, waiting};
+pub use direct::{abort, listening, send, set_taker, waiting};
 pub use framing::HeadLimits;
+pub use taker::{Client, Taken, Taker};
 pub use tls::{Identity, PemFile, TlsOptions};
 #[cfg(target_os = "linux")]
 pub use watch::{
@@ -75,7 +75,7 @@ pub struct Current<'a> {
 /// Where there is no ELF image to watch, the front end runs as it is.
 #[cfg(not(target_os = "linux"))]
 mod elsewhere {
-    use super::{Consumer, Current, HeadLimits};
+    use super::{Current, HeadLimits, Taker};
 
     /// Always false.
     pub fn watch(_path: &str, _limits: HeadLimits) -> bool {
@@ -104,7 +104,7 @@ mod elsewhere {
         None
     }
     /// Nothing to do.
-    pub fn consume(_consumer: Consumer) {}
+    pub fn set_taker(_taker: Taker) {}
     /// Always false.
     pub fn listening(_listener: u32) -> bool {
         false
@@ -164,7 +164,7 @@ mod elsewhere {
 }
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{
-    abort, accept, answers, begin, connection_of, consume, end, head_alone, listening, newcomers, next_listener,
-    run_due, send, set_limits, stalls, stop, stop_reading, tick, tls, tls_drop, tls_exchange, waiting, waits, watch,
+    abort, accept, answers, begin, connection_of, end, head_alone, listening, newcomers, next_listener, run_due, send,
+    set_limits, set_taker, stalls, stop, stop_reading, tick, tls, tls_drop, tls_exchange, waiting, waits, watch,
     with_current, writing,
 };

@@ -241,7 +241,7 @@ unsafe fn dispatch(handle: *mut c_void, status: c_int, events: c_int) {
     }
 }
 
-/// Listeners that rested are polled again: see `listeners`. The loop turns often enough for that, since the front end
+/// Listeners that rested are polled again: see `resting`. The loop turns often enough for that, since the front end
 /// and the worker have timers of their own.
 fn poll_rested() {
     let Some(thread) = thread::current().filter(|thread| thread.resting.any_resting()) else {
@@ -287,8 +287,8 @@ pub fn run_due() {
                 }
             }
         }
-        let Some(consumer) = thread::current().and_then(Thread::take_untold) else { return };
-        (consumer.deliver)();
+        let Some(taker) = thread::current().and_then(Thread::take_untold) else { return };
+        (taker.deliver)();
     }
 }
 

@@ -111,7 +111,7 @@ pub unsafe extern "C" fn accept4(
     descriptor
 }
 
-/// Stops polling a listener that failed for want of a descriptor (or of memory for one). See `listeners`.
+/// Stops polling a listener that failed for want of a descriptor (or of memory for one). See `resting`.
 fn rest_at_limit(listener: c_int) {
     let failure = errno();
     if matches!(failure, libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
@@ -275,17 +275,7 @@ pub fn transmit(thread: &mut Thread, descriptor: c_int, bytes: &[u8], flags: c_i
 /// `send` of two parts as one.
 fn give(session: Option<&mut Session>, descriptor: c_int, first: &[u8], second: &[u8], flags: c_int) -> ssize_t {
     if let Some(session) = session {
-        let socket = &mut Descriptor(descriptor);
-        return told(session.send(socket, first).and_then(|count| {
-            if count < first.len() || second.is_empty() {
-                return Ok(count);
-            }
-            match session.send(socket, second) {
-                Ok(more) => Ok(count + more),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && count > 0 => Ok(count),
-                Err(error) => Err(error),
-            }
-        }));
+        return told(session.send_parts(&mut Descriptor(descriptor), &[first, second]));
     }
     if second.is_empty() {
         // SAFETY: the bytes outlive the call.

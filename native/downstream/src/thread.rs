@@ -2,11 +2,11 @@
 
 use crate::answers::Answer;
 use crate::connection::{Connection, NO_SLOT, WRITABLE};
-use crate::consumer::Consumer;
-use crate::direct;
+use crate::direct::{self, Offered};
 use crate::framing::HeadLimits;
-use crate::listeners::Listeners;
 use crate::remote::Remote;
+use crate::resting::Resting;
+use crate::taker::Taker;
 use crate::tls::Session;
 use crate::uv::PollCallback;
 use rustls::ServerConfig;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 const SCRATCH: usize = 256 * 1024;
 /// What one tick may add to the clock: what is more was this thread's own stall, and no client's.
 const MAX_TICK_MS: u64 = 1000;
-/// Of one read that is offered to the consumer; heads are far smaller, and what is behind one is stashed.
+/// Of one read that is offered to the taker; heads are far smaller, and what is behind one is stashed.
 const READ_BYTES: usize = 64 * 1024;
 /// Slots are numbered from 0 without gaps, so a greater one is a mistake that must not cost memory.
 const MAX_SLOTS: u32 = 1 << 20;
@@ -75,14 +75,14 @@ pub struct Thread {
     pub head: Vec<u8>,
     pub limits: HeadLimits,
     /// Those that wait for a free descriptor.
-    pub resting: Listeners,
+    pub resting: Resting,
     /// Answers given below JavaScript, by `Answer::index`.
     pub answers: [u32; Answer::ALL.len()],
     /// The socket that listens since the last `listen`.
     listened: c_int,
     /// Takes the requests that go past the front end.
-    pub consumer: Option<Consumer>,
-    /// The consumer has something to tell.
+    pub taker: Option<Taker>,
+    /// The taker has something to tell.
     untold: bool,
     buffer: Vec<u8>,
     pub listeners: Vec<Listener>,
@@ -116,11 +116,11 @@ impl Thread {
             head_of: -1,
             head: Vec::new(),
             limits,
-            resting: Listeners::default(),
+            resting: Resting::default(),
             answers: [0; Answer::ALL.len()],
             listeners: Vec::new(),
             listened: -1,
-            consumer: None,
+            taker: None,
             untold: false,
             buffer: vec![0; READ_BYTES],
             tls: Vec::new(),
@@ -173,38 +173,37 @@ impl Thread {
         known
     }
 
-    /// Connection, consumer, a buffer and space for ciphertext for `work`. It says None for "the front end is to be called", else
-    /// whether there is something to tell.
+    /// Connection, taker, a buffer and space for ciphertext for `work`. False: the front end is to be called.
     pub fn with_buffer(
         &mut self,
         descriptor: c_int,
-        work: impl FnOnce(&mut Connection, &Consumer, &mut [u8], &mut [u8]) -> Option<bool>,
+        work: impl FnOnce(&mut Connection, &Taker, &mut [u8], &mut [u8]) -> Offered,
     ) -> bool {
-        let (Some(consumer), Ok(index)) = (&self.consumer, usize::try_from(descriptor)) else { return false };
+        let (Some(taker), Ok(index)) = (&self.taker, usize::try_from(descriptor)) else { return false };
         let Some(connection) = self.connections.get_mut(index).and_then(Option::as_deref_mut) else { return false };
         if connection.serial == 0 {
             return false;
         }
-        let told = work(connection, consumer, &mut self.buffer, &mut self.scratch);
-        if told == Some(true) {
+        let offered = work(connection, taker, &mut self.buffer, &mut self.scratch);
+        if offered == Offered::Taken {
             self.untold = true;
             let (slot, serial) = (connection.slot, connection.serial);
             self.bind(slot, Binding { descriptor, serial });
         }
-        told.is_some()
+        offered != Offered::ForFrontEnd
     }
 
-    /// Has the consumer note something that it will tell.
-    pub fn tell(&mut self, what: impl FnOnce(&Consumer)) {
-        if let Some(consumer) = &self.consumer {
-            what(consumer);
+    /// Has the taker note something that it will tell.
+    pub fn tell(&mut self, what: impl FnOnce(&Taker)) {
+        if let Some(taker) = &self.taker {
+            what(taker);
             self.untold = true;
         }
     }
 
-    /// The consumer, if it has something to tell; it is assumed to do so.
-    pub fn take_untold(&mut self) -> Option<Consumer> {
-        std::mem::take(&mut self.untold).then_some(self.consumer).flatten()
+    /// The taker, if it has something to tell; it is assumed to do so.
+    pub fn take_untold(&mut self) -> Option<Taker> {
+        std::mem::take(&mut self.untold).then_some(self.taker).flatten()
     }
 
     /// Whether `run_due` has something to do.
@@ -268,9 +267,9 @@ impl Thread {
     }
 
     pub fn closed(&mut self, descriptor: c_int) {
-        let consumer = self.consumer;
+        let taker = self.taker;
         if let Some(connection) = self.connection(descriptor) {
-            let told = direct::closed(connection, consumer);
+            let told = direct::closed(connection, taker);
             *connection = Connection::new(0, Remote::NONE, None);
             self.untold |= told;
             self.resting.freed();

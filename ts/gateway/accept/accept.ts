@@ -43,17 +43,18 @@ export function acceptStage({ limits, heads, exchanges, events, active }: Accept
 
   /** `base`: where the numbers of HeadInfo begin. */
   function describe(exchange: Exchange, info: Int32Array, base: number, slab: Buffer): number {
-    const text = (offset: number, length: number): string => {
-      const from = info[base + offset]!
-      return slab.latin1Slice(from, from + info[base + length]!)
-    }
     const methodId = info[base + HeadInfo.methodId]!
     exchange.methodId = methodId
-    exchange.method = methodId > 0 ? methodNames[methodId]! : text(HeadInfo.methodOffset, HeadInfo.methodLength)
-    exchange.path = text(HeadInfo.pathOffset, HeadInfo.pathLength)
-    if (info[base + HeadInfo.queryLength]! > 0) exchange.query = text(HeadInfo.queryOffset, HeadInfo.queryLength)
-    exchange.host = text(HeadInfo.hostOffset, HeadInfo.hostLength)
-    if (!exchange.direct) exchange.requestId = text(HeadInfo.requestIdOffset, HeadInfo.requestIdLength)
+    exchange.method =
+      methodId > 0
+        ? methodNames[methodId]!
+        : text(slab, info, base + HeadInfo.methodOffset, base + HeadInfo.methodLength)
+    exchange.path = text(slab, info, base + HeadInfo.pathOffset, base + HeadInfo.pathLength)
+    if (info[base + HeadInfo.queryLength]! > 0)
+      exchange.query = text(slab, info, base + HeadInfo.queryOffset, base + HeadInfo.queryLength)
+    exchange.host = text(slab, info, base + HeadInfo.hostOffset, base + HeadInfo.hostLength)
+    if (!exchange.direct)
+      exchange.requestId = text(slab, info, base + HeadInfo.requestIdOffset, base + HeadInfo.requestIdLength)
     exchange.maxBodyBytes = maxBodyBytes
     return info[base + HeadInfo.flags]!
   }
@@ -100,6 +101,12 @@ export function acceptStage({ limits, heads, exchanges, events, active }: Accept
     receiveBody(exchange, heads.info)
     return admit(exchange)
   }
+}
+
+/** A text of the slab; the numbers say where its offset and its length lie. */
+function text(slab: Buffer, info: Int32Array, offsetAt: number, lengthAt: number): string {
+  const from = info[offsetAt]!
+  return slab.latin1Slice(from, from + info[lengthAt]!)
 }
 
 /** The head as text, from a front end that alone has it: names lower-cased, a character a byte (latin-1). */

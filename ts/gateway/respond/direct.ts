@@ -7,12 +7,16 @@ import { Phase, type Exchange } from '../exchange.ts'
 import { composeAnswer } from './answer.ts'
 import { isBodiless } from './status-lines.ts'
 
-export interface DirectRespondOptions {
+/** What both ways of responding need. */
+export interface RespondOptions {
   readonly client: UpstreamClient
   readonly exchanges: NativeExchanges
   readonly commands: DirectCommands
+  /** The exchange is over; nothing of it may be used afterwards. */
   readonly finish: (exchange: Exchange) => void
+  /** The response was broken off. */
   readonly aborted: (exchange: Exchange) => void
+  /** Whether the worker drains: connections are closed after their answer. */
   readonly closing: () => boolean
 }
 
@@ -21,7 +25,7 @@ export interface DirectRespond {
   readonly relay: (exchange: Exchange, kind: number, row: number) => void
 }
 
-export function createDirectRespond(options: DirectRespondOptions): DirectRespond {
+export function createDirectRespond(options: RespondOptions): DirectRespond {
   const { client, exchanges, commands, finish, aborted, closing } = options
   const { rows } = client
 

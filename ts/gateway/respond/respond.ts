@@ -10,11 +10,10 @@
 //   - it says `Connection: close` at the end of an answer, also where the head has long left: within a chunked body.
 //     So only answers that are written whole are closed by it; the others say so in their head, and the client closes;
 //   - an upstream that dies in the middle closes the connection: a cut body must never look whole.
-import { native, Row, RowKind, rowInts, type NativeExchanges, type UpstreamClient } from '../../shared/native.ts'
-import type { DirectCommands } from '../../shared/native-direct.ts'
+import { native, Row, RowKind, rowInts } from '../../shared/native.ts'
 import { Phase, type Exchange } from '../exchange.ts'
 import { writeAnswer } from './answer.ts'
-import { createDirectRespond } from './direct.ts'
+import { createDirectRespond, type RespondOptions } from './direct.ts'
 import { statusLine } from './status-lines.ts'
 import { UnsentPieces } from './unsent.ts'
 
@@ -27,18 +26,6 @@ export interface Respond {
   /** Called inside `response.cork`. */
   readonly corked: (exchange: Exchange) => void
   readonly writable: (exchange: Exchange, offset: number) => boolean
-}
-
-export interface RespondOptions {
-  readonly client: UpstreamClient
-  readonly exchanges: NativeExchanges
-  readonly commands: DirectCommands
-  /** The response was broken off. */
-  readonly aborted: (exchange: Exchange) => void
-  /** The exchange is over; nothing of it may be used afterwards. */
-  readonly finish: (exchange: Exchange) => void
-  /** Whether the worker drains: connections are closed after their answer. */
-  readonly closing: () => boolean
 }
 
 export function createRespond(options: RespondOptions): Respond {

@@ -1,6 +1,6 @@
 //! The part of a connection that is about requests that go past the front end (`crate::direct`).
 
-use super::{Client, Connection, Consumer, End, Kind, Outbox, Patience, Taken};
+use super::{Client, Connection, End, Kind, Outbox, Patience, Taken, Taker};
 
 impl Connection {
     /// Whether a request may go past the front end now: the one condition for both ways that it can come.
@@ -13,24 +13,24 @@ impl Connection {
         self.takes_direct() && self.stash_len() == 0 && self.end == End::Open
     }
 
-    /// Offers received bytes to the consumer; what it does not take is stashed for the front end. True: it took a request.
-    pub fn offer(&mut self, bytes: &[u8], consumer: &Consumer) -> bool {
-        let taken = (consumer.take)(bytes, &self.client());
-        if let Some(taken) = taken {
-            self.begin_directly(taken);
+    /// Offers received bytes to the taker; what it does not take is stashed for the front end. True: it took a request.
+    pub fn offer(&mut self, bytes: &[u8], taker: &Taker) -> bool {
+        let request = (taker.take)(bytes, &self.client());
+        if let Some(request) = request {
+            self.begin_directly(request);
         }
-        self.stash.extend_from_slice(&bytes[taken.map_or(0, |taken| taken.consumed).min(bytes.len())..]);
-        taken.is_some()
+        self.stash.extend_from_slice(&bytes[request.map_or(0, |request| request.consumed).min(bytes.len())..]);
+        request.is_some()
     }
 
     /// As [`Connection::offer`], with bytes that wait in the stash.
-    pub fn offer_stash(&mut self, consumer: &Consumer) -> bool {
+    pub fn offer_stash(&mut self, taker: &Taker) -> bool {
         if !self.takes_direct() || self.stash_len() == 0 || self.starved {
             return false;
         }
-        let Some(taken) = (consumer.take)(&self.stash[self.stash_start..], &self.client()) else { return false };
-        self.begin_directly(taken);
-        self.drop_stash(taken.consumed);
+        let Some(request) = (taker.take)(&self.stash[self.stash_start..], &self.client()) else { return false };
+        self.begin_directly(request);
+        self.drop_stash(request.consumed);
         true
     }
 
@@ -38,9 +38,9 @@ impl Connection {
         Client { listener: self.listener, requests: self.requests.saturating_add(1), address: self.remote.bytes() }
     }
 
-    fn begin_directly(&mut self, taken: Taken) {
+    fn begin_directly(&mut self, request: Taken) {
         self.begin();
-        self.slot = taken.slot;
+        self.slot = request.slot;
         self.started = false;
     }
 

@@ -165,6 +165,24 @@ impl Session {
         Ok(taken)
     }
 
+    /// [`Session::send`] of several parts in a row: what is not taken of one ends it.
+    pub fn send_parts(&mut self, socket: &mut impl Socket, parts: &[&[u8]]) -> io::Result<usize> {
+        let mut total = 0;
+        for part in parts {
+            match self.send(socket, part) {
+                Ok(count) => {
+                    total += count;
+                    if count < part.len() {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && total > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(total)
+    }
+
     /// Says that nothing more will be sent. A client that does not hear it learns the same from the socket's end.
     pub fn end(&mut self, socket: &mut impl Socket) {
         self.connection.send_close_notify();

@@ -13,7 +13,7 @@ const REST: Duration = Duration::from_millis(100);
 
 /// What polls a listener, as the front end has asked for it.
 #[derive(Clone, Copy)]
-pub struct Listener {
+pub struct Polled {
     pub handle: *mut c_void,
     pub descriptor: c_int,
     pub events: c_int,
@@ -23,8 +23,8 @@ pub struct Listener {
 
 /// The polled listeners of one thread. No call to libuv is made here.
 #[derive(Default)]
-pub struct Listeners {
-    all: Vec<Listener>,
+pub struct Resting {
+    all: Vec<Polled>,
     /// Some are resting since then.
     since: Option<Instant>,
     /// A descriptor has become free meanwhile.
@@ -33,11 +33,11 @@ pub struct Listeners {
     pub stalls: u32,
 }
 
-impl Listeners {
+impl Resting {
     /// The front end polls a handle that is no connection.
     pub fn polled(&mut self, handle: *mut c_void, descriptor: c_int, events: c_int, callback: PollCallback) {
         self.forget(handle);
-        self.all.push(Listener { handle, descriptor, events, callback, resting: false });
+        self.all.push(Polled { handle, descriptor, events, callback, resting: false });
     }
 
     /// The front end polls the handle no longer.
@@ -66,7 +66,7 @@ impl Listeners {
     }
 
     /// Those that are to be polled again now.
-    pub fn rested(&mut self, now: Instant) -> Vec<Listener> {
+    pub fn rested(&mut self, now: Instant) -> Vec<Polled> {
         let Some(since) = self.since else { return Vec::new() };
         if !self.freed && now.duration_since(since) < REST {
             return Vec::new();
@@ -90,8 +90,8 @@ mod tests {
         number as *mut c_void
     }
 
-    fn two() -> Listeners {
-        let mut listeners = Listeners::default();
+    fn two() -> Resting {
+        let mut listeners = Resting::default();
         listeners.polled(handle(1), 11, 1, callback);
         listeners.polled(handle(2), 12, 1, callback);
         listeners
@@ -122,7 +122,7 @@ mod tests {
     fn it_rests_for_a_while_or_until_a_descriptor_is_free() {
         let mut listeners = two();
         let now = Instant::now();
-        let handles = |rested: Vec<Listener>| rested.iter().map(|one| one.handle as usize).collect::<Vec<_>>();
+        let handles = |rested: Vec<Polled>| rested.iter().map(|one| one.handle as usize).collect::<Vec<_>>();
         assert_eq!(listeners.stall(11, now), Some(handle(1)));
         assert!(listeners.stall(11, now).is_none(), "it rests already");
         assert!(listeners.rested(now).is_empty());

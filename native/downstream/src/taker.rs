@@ -23,7 +23,7 @@ pub struct Taken {
 /// What the addon does with them. Plain functions: they reach into a state of its own on this thread, and call nothing
 /// here, but for `deliver`.
 #[derive(Clone, Copy, Debug)]
-pub struct Consumer {
+pub struct Taker {
     /// Is given the bytes from the beginning of a message, more than one or less. None: not one of these requests.
     pub take: fn(&[u8], &Client<'_>) -> Option<Taken>,
     /// The client of a slot is gone; the slot is to be ended all the same.
