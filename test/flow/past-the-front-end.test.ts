@@ -71,6 +71,7 @@ test('800 connections that ask at once', async t => {
   await Promise.all(clients.map((client, nth) => client.send(`GET /${nth} HTTP/1.1\r\nHost: a\r\n\r\n`)))
   const answers = await within(waitMs, 'the answers', Promise.all(clients.map(client => client.finals(1))))
   for (const [nth, { finals }] of answers.entries()) {
+    assert.equal(statusOf(finals[0]!), 200, finals[0]!.body.toString())
     assert.equal((JSON.parse(finals[0]!.body.toString()) as { url: string }).url, `/${nth}`)
   }
 })
