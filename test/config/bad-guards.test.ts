@@ -12,6 +12,10 @@ consumers: { alice: { keys: [ alice-key-1 ] } }
 routes:
   - { name: a, match: {}, ${action}, guards: [ ${guards} ] }`
 
+/** All there are, in the order of the schema. */
+const lookerNames = 'ipAllow, ipDeny, key'
+const guardNames = `${lookerNames}, rateLimit, quota, anyOf, allOf`
+
 const keyForm = 'expected a key of 8 to 512 printable ASCII characters without blanks'
 
 badConfigurations([
@@ -83,13 +87,34 @@ badConfigurations([
     title: 'guards that are none',
     text: withGuards('{}, { keys: {} }, key, { key: {} }, { key: { header: a, query: b } }'),
     errors: [
-      '4:50 routes[0].guards[0]: found none of ipAllow, ipDeny, key, rateLimit, quota, expected one of them',
-      '4:54 routes[0].guards[1]: found none of ipAllow, ipDeny, key, rateLimit, quota, expected one of them',
-      '4:56 routes[0].guards[1].keys: unknown key, expected one of ipAllow, ipDeny, key, rateLimit, quota; did you mean key?',
-      '4:68 routes[0].guards[2]: found "key", expected a mapping with ipAllow, ipDeny, key, rateLimit, quota',
+      `4:50 routes[0].guards[0]: found none of ${guardNames}, expected one of them`,
+      `4:54 routes[0].guards[1]: found none of ${guardNames}, expected one of them`,
+      `4:56 routes[0].guards[1].keys: unknown key, expected one of ${guardNames}; did you mean key?`,
+      `4:68 routes[0].guards[2]: found "key", expected a mapping with ${guardNames}`,
       '4:80 routes[0].guards[3].key: found none of header, query, cookie, expected one of them',
       '4:86 routes[0].guards[4].key: found a second key guard, expected one: a client has one key',
       '4:106 routes[0].guards[4].key.query: found beside header, expected exactly one of header, query, cookie',
+    ],
+  },
+  {
+    title: 'anyOf and allOf: nothing in them, limits, lists in lists',
+    text: withGuards(
+      '{ anyOf: [] }, { anyOf: [ { rateLimit: { limit: 1, per: 1s } } ] }, { allOf: [ { anyOf: [] } ] }',
+    ),
+    errors: [
+      '4:59 routes[0].guards[0].anyOf: found an empty list, expected a list of at least 1',
+      `4:76 routes[0].guards[1].anyOf[0]: found none of ${lookerNames}, allOf, expected one of them`,
+      `4:78 routes[0].guards[1].anyOf[0].rateLimit: unknown key, expected one of ${lookerNames}, allOf`,
+      `4:129 routes[0].guards[2].allOf[0]: found none of ${lookerNames}, expected one of them`,
+      `4:131 routes[0].guards[2].allOf[0].anyOf: unknown key, expected one of ${lookerNames}`,
+    ],
+  },
+  {
+    title: 'one of two keys will do, but not beside a third that is always needed',
+    text: withGuards('{ key: { header: a } }, { anyOf: [ { key: { query: b } }, { key: { query: c } } ] }'),
+    errors: [
+      '4:85 routes[0].guards[1].anyOf[0].key: found a second key guard, expected one: a client has one key',
+      '4:108 routes[0].guards[1].anyOf[1].key: found a second key guard, expected one: a client has one key',
     ],
   },
   {
@@ -136,7 +161,7 @@ routes:
       '9:19 routes[0].guards[2].ipDeny[0]: found "10.0.0.0/33", expected at most /32',
       '9:32 routes[0].guards[2].ipDeny[1]: found "example.com", expected an address block, as 10.0.0.0/8, fd00::/8 or 192.168.1.7',
       '9:57 routes[0].guards[2].ipDeny[3]: found "1.2.3", expected an address block, as 10.0.0.0/8, fd00::/8 or 192.168.1.7',
-      '10:31 routes[0].guards[3].ipDeny: found beside ipAllow, expected exactly one of ipAllow, ipDeny, key, rateLimit, quota',
+      `10:31 routes[0].guards[3].ipDeny: found beside ipAllow, expected exactly one of ${guardNames}`,
     ],
   },
   {

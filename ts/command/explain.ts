@@ -2,7 +2,7 @@
 // read by the same native code as a real one, so that what is refused there is refused here.
 import { parseArgs } from 'node:util'
 import { ConfigErrors, findConfigFile, loadConfig } from '../config/load.ts'
-import type { GuardPlan, HeaderEditsPlan, Plan, RoutePlan } from '../config/plan.ts'
+import type { CheckPlan, GuardPlan, HeaderEditsPlan, Plan, RoutePlan } from '../config/plan.ts'
 import type { Explanation } from '../gateway/match/explain.ts'
 import { compileRouter } from '../gateway/match/router.ts'
 import { compileRedirect, compileTarget } from '../gateway/match/target.ts'
@@ -142,7 +142,12 @@ function runsOf(plan: Plan, route: RoutePlan, request: Request, { captures, pref
   return runs
 }
 
-function guardText(guard: GuardPlan): string {
+const guardText = (guard: GuardPlan): string =>
+  guard.kind === 'any'
+    ? `any of: ${guard.of.map(all => all.map(checkText).join(', and ')).join('; or ')}`
+    : checkText(guard)
+
+function checkText(guard: CheckPlan): string {
   if (guard.kind === 'key') {
     return `key guard: a consumer's key in ${guard.from} ${guard.name}, else 401; the upstream gets X-Consumer-Name in its place`
   }

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import type { LimitWindow } from '../shared/native-limits.ts'
 import { readPeriod } from './formats.ts'
-import type { ConsumerKeyPlan, ConsumerPlan, GuardPlan, LimitGuardPlan } from './plan.ts'
+import type { CheckPlan, ConsumerKeyPlan, ConsumerPlan, GuardPlan, LimitGuardPlan } from './plan.ts'
 import type { ConsumerConfig, RouteConfig } from './schema.ts'
 
 export const keyDigest = (key: string): string => createHash('sha256').update(key).digest('hex')
@@ -27,10 +27,15 @@ function keyPlan(key: ConsumerConfig['keys'][number]): ConsumerKeyPlan {
 /** In their order; limits by the same are one, in the place of the first. */
 export function guardPlans(route: RouteConfig): GuardPlan[] {
   const plans: GuardPlan[] = []
-  for (const { key, rateLimit, quota, ipAllow, ipDeny } of route.guards) {
-    if (ipAllow !== null) plans.push({ kind: 'address', allow: true, blocks: [...ipAllow] })
-    if (ipDeny !== null) plans.push({ kind: 'address', allow: false, blocks: [...ipDeny] })
-    if (key !== null) plans.push(keyGuardPlan(key))
+  for (const guard of route.guards) {
+    const { rateLimit, quota, anyOf, allOf } = guard
+    plans.push(...lookerPlans(guard), ...(allOf ?? []).flatMap(lookerPlans))
+    if (anyOf !== null) {
+      plans.push({
+        kind: 'any',
+        of: anyOf.map(one => [...lookerPlans(one), ...(one.allOf ?? []).flatMap(lookerPlans)]),
+      })
+    }
     const limit = rateLimit ?? quota
     if (limit === null) continue
     const window = rateLimit === null ? quotaWindow(quota!) : rateWindow(rateLimit)
@@ -45,7 +50,16 @@ export function guardPlans(route: RouteConfig): GuardPlan[] {
 
 type GuardConfig = RouteConfig['guards'][number]
 
-function keyGuardPlan({ header, query, cookie }: NonNullable<GuardConfig['key']>): GuardPlan {
+/** Of guards that count nothing. */
+function lookerPlans({ key, ipAllow, ipDeny }: Pick<GuardConfig, 'key' | 'ipAllow' | 'ipDeny'>): CheckPlan[] {
+  const plans: CheckPlan[] = []
+  if (ipAllow !== null) plans.push({ kind: 'address', allow: true, blocks: [...ipAllow] })
+  if (ipDeny !== null) plans.push({ kind: 'address', allow: false, blocks: [...ipDeny] })
+  if (key !== null) plans.push(keyGuardPlan(key))
+  return plans
+}
+
+function keyGuardPlan({ header, query, cookie }: NonNullable<GuardConfig['key']>): CheckPlan {
   if (header !== null) return { kind: 'key', from: 'header', name: header.toLowerCase() }
   if (query !== null) return { kind: 'key', from: 'query', name: query }
   return { kind: 'key', from: 'cookie', name: cookie ?? '' }

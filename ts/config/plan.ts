@@ -185,7 +185,16 @@ export interface ConsumerKeyPlan {
   readonly notAfterMs: number | null
 }
 
-export type GuardPlan = KeyGuardPlan | LimitGuardPlan | AddressGuardPlan
+/** One of the kinds of guards. */
+export type CheckPlan = KeyGuardPlan | LimitGuardPlan | AddressGuardPlan
+
+export type GuardPlan = CheckPlan | AnyGuardPlan
+
+/** The request must pass all guards of one of the lists; they are tried in their order. */
+export interface AnyGuardPlan {
+  readonly kind: 'any'
+  readonly of: readonly (readonly CheckPlan[])[]
+}
 
 export interface KeyGuardPlan {
   readonly kind: 'key'

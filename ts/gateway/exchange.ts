@@ -4,6 +4,7 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t } from 'uWebSockets.js'
 import type { ConsumerPlan, HeaderPair, Plan, RoutePlan } from '../config/plan.ts'
 import { errorKinds, type ErrorCode } from '../shared/errors.ts'
+import type { GuardOutcome } from '../shared/guard-outcomes.ts'
 import { firstDirectSlot } from '../shared/native-direct.ts'
 import type { Pipeline } from './pipeline.ts'
 
@@ -40,6 +41,21 @@ export interface Handshake {
   readonly key: string
   readonly protocols: string
   readonly context: us_socket_context_t
+}
+
+/** Who a client can be found to be. */
+export interface Consumer {
+  readonly plan: ConsumerPlan
+  /** The addon's number of it. */
+  readonly number: number
+}
+
+/** A guard's refusal that has been set aside, since another guard may still let the request in. */
+export interface Refusal {
+  readonly answer: Answer
+  readonly code: ErrorCode | null
+  readonly detail: string
+  readonly outcome: GuardOutcome | null
 }
 
 /** An answer that Polygate gives by itself. */
@@ -96,11 +112,15 @@ export class Exchange {
   captures: readonly string[] | null = null
 
   /** Who a guard has found the client to be. */
-  consumer: ConsumerPlan | null = null
-  /** The addon's number of it; 0: nobody. */
-  consumerNumber = 0
-  /** Why a guard has refused, for the log: may say more than the client is told, and never a secret. */
-  reason = ''
+  consumer: Consumer | null = null
+  /** What a guard has refused it for, for the log: may say more than the client is told. */
+  refusedFor: GuardOutcome | null = null
+  /** The step of the route's guards that has it, while one answers later. */
+  guardStep = 0
+  /** Of guards one of which would do. */
+  refusals: Refusal[] | null = null
+  /** Whoever it was before those. */
+  consumerBefore: Consumer | null = null
 
   method = ''
   methodId = 0
@@ -148,9 +168,14 @@ export class Exchange {
   /** Body bytes kept for a second attempt; null once they are too many or have gone out. */
   replay: Uint8Array[] | null = null
   replayBytes = 0
-  /** The whole request body has been given to the upstream client. */
+  /** The last of the request's body has come. */
   bodyDone = true
   clientPaused = false
+  /** What has come of the body while a guard has the request; null: none is kept. */
+  held: Uint8Array[] | null = null
+  heldBytes = 0
+  /** A guard waits for the whole body, and for no more than this; 0: none does. */
+  awaitedBytes = 0
 
   /** Length of a response of known length, else -1. */
   total = -1
@@ -196,6 +221,34 @@ export class Exchange {
     return (chunk, last) => {
       if (this.tag === tag && this.phase !== Phase.free) this.#callbacks.body(this, chunk, last)
     }
+  }
+
+  /**
+   * For a guard that needs the whole body, at most so many bytes of it, before it can say more. `next`: it is there, in
+   * `held`. `later`: the guard is asked again once it is. Past the bound the client gets 413.
+   */
+  awaitBody(maxBytes: number): Verdict {
+    if (this.heldBytes > maxBytes || this.contentLength > maxBytes) {
+      this.bodyUnread = !this.bodyDone
+      return this.refuse('body_too_large', `the limit is ${maxBytes} bytes`, [], !this.bodyDone)
+    }
+    if (this.bodyDone) return Verdict.next
+    this.awaitedBytes = maxBytes
+    this.resumeClient()
+    return Verdict.later
+  }
+
+  /** Reads nothing more from the client until `resumeClient`. */
+  pauseClient(): void {
+    if (this.clientPaused) return
+    this.clientPaused = true
+    this.response.pause()
+  }
+
+  resumeClient(): void {
+    if (!this.clientPaused) return
+    this.clientPaused = false
+    this.response.resume()
   }
 
   /** Refuses or fails the request with a code of the error table; `detail` goes to the client, so no addresses. */
@@ -284,8 +337,9 @@ export class Exchanges {
     exchange.route = null
     exchange.captures = null
     exchange.consumer = null
-    exchange.consumerNumber = 0
-    exchange.reason = ''
+    exchange.refusedFor = null
+    exchange.refusals = null
+    exchange.consumerBefore = null
     // A request that is refused before its head is read must not look like the one before.
     exchange.method = ''
     exchange.methodId = 0
@@ -318,6 +372,9 @@ export class Exchanges {
     exchange.replayBytes = 0
     exchange.bodyDone = true
     exchange.clientPaused = false
+    exchange.held = null
+    exchange.heldBytes = 0
+    exchange.awaitedBytes = 0
     exchange.total = -1
     exchange.headSent = false
     exchange.upstreamPaused = false

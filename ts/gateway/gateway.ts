@@ -1,5 +1,5 @@
-// The worker's wiring: front end, native parts, and for each plan the stages of the pipeline. Here alone they all know
-// each other. A plan is prepared beside the running one and switched to in one assignment; exchanges hold on to the
+// The worker's wiring: front end, native parts, and what they tell of the requests in flight; for each plan the stages of
+// the pipeline (running-plan.ts). A plan is prepared beside the running one and switched to in one assignment; exchanges hold on to the
 // plan they began with, and what a plan has acquired is released when its last exchange has ended.
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
 import type { Plan } from '../config/plan.ts'
@@ -8,11 +8,9 @@ import { native, Row, rowInts } from '../shared/native.ts'
 import { DirectCommands, EventKind, eventInts, EventRow } from '../shared/native-direct.ts'
 import { holdTurn, releaseTurn, turnNowMs } from '../shared/turn-clock.ts'
 import { methodNames } from '../shared/native-heads.ts'
-import { acceptStage } from './accept/accept.ts'
 import { loadFrontEnd } from './accept/front-end.ts'
 import { Listeners, type PreparedListeners } from './accept/listeners.ts'
 import { StallReport } from './accept/stalls.ts'
-import { compileTrust } from './accept/trust.ts'
 import type { Gateway } from './control-channel.ts'
 import {
   Exchanges,
@@ -22,29 +20,21 @@ import {
   type Handshake,
   type Listener,
   type RunningPlan,
+  type Verdict,
 } from './exchange.ts'
 import { checkTagBit } from './forward/checks.ts'
 import { EndpointRegistry } from './forward/endpoints.ts'
-import { forwardStage } from './forward/forward.ts'
-import { Upstreams } from './forward/upstreams.ts'
+import type { Upstreams } from './forward/upstreams.ts'
 import { healthGauges, poolGauges } from './forward/gauges.ts'
-import { compileForwardRoutes } from './forward/routes.ts'
 import { WebSockets } from './forward/web-socket.ts'
-import { webSocketForward } from './forward/web-socket-forward.ts'
-import { crossOrigin } from './guard/cors.ts'
-import { guardStage } from './guard/guard.ts'
-import { compileGuards } from './guard/guards.ts'
 import { LimitStore } from './guard/limit-store.ts'
-import { localStage, matchStage } from './match/match.ts'
-import { compileTarget } from './match/target.ts'
-import { pipeline } from './pipeline.ts'
 import type { AccessLog } from './record/access-log.ts'
 import { AccessLogs } from './record/access-logs.ts'
-import { WorkerMetrics, type PlanMetrics } from './record/metrics.ts'
-import { clientGone, recordStage } from './record/record.ts'
-import { compileResponseEdits } from './respond/header-edits.ts'
+import { WorkerMetrics } from './record/metrics.ts'
+import { clientGone } from './record/record.ts'
 import { createRespond } from './respond/respond.ts'
 import { statusLines } from './respond/status-lines.ts'
+import { prepareRunningPlan, type PreparedPlan } from './running-plan.ts'
 
 const slabBytes = 1024 * 1024
 const maxRows = 1024
@@ -55,12 +45,8 @@ const log = createLog(`worker ${process.env['POLYGATE_WORKER'] ?? process.pid}`)
 /** What control prints in the ready line. */
 export let frontEndName = ''
 
-interface Prepared {
-  readonly running: RunningPlan
+interface Prepared extends PreparedPlan {
   readonly listeners: PreparedListeners
-  readonly metrics: PlanMetrics
-  readonly accessLog: AccessLog | null
-  readonly upstreams: Upstreams
 }
 
 export function createGateway(): Gateway {
@@ -213,6 +199,17 @@ export function createGateway(): Gateway {
     }
   }
 
+  /** A guard has made up its mind. What it comes from is no callback of the addon, which would do what is written down. */
+  function settle(exchange: Exchange, tag: number, conclude: (exchange: Exchange) => Verdict): void {
+    if (exchange.tag !== tag || exchange.phase === Phase.free) return
+    try {
+      exchange.running.pipeline.guarded(exchange, conclude(exchange))
+    } catch (error) {
+      broken(exchange, error)
+    }
+    nativeExchanges.run()
+  }
+
   /** An error of our own: this request gets a 500 or a closed connection, the others go on. */
   function broken(exchange: Exchange, error: unknown): void {
     log.error('request failed', {
@@ -250,75 +247,26 @@ export function createGateway(): Gateway {
   }
 
   function prepare(plan: Plan): Prepared {
-    const undo: (() => void)[] = []
+    const next = prepareRunningPlan(plan, {
+      client,
+      heads,
+      exchanges: nativeExchanges,
+      events,
+      commands,
+      registry,
+      webSockets,
+      limits,
+      accessLogs,
+      metrics,
+      respond,
+      active: () => exchanges.active,
+      settle,
+      finish,
+    })
     try {
-      const upstreams = Upstreams.prepare(plan, registry)
-      undo.push(() => upstreams.release())
-      const forwardRoutes = compileForwardRoutes(plan, heads, plan.routes.map(compileTarget))
-      undo.push(() => forwardRoutes.release())
-      const responseEdits = compileResponseEdits(plan, nativeExchanges)
-      undo.push(() => responseEdits.release())
-      const counted = metrics.forPlan(plan)
-      const requestLog = plan.accessLog === null ? null : accessLogs.open(plan.accessLog)
-      const { trusts, clientAddress } = compileTrust(plan.forwarded.trustedProxies, nativeExchanges, heads)
-      const cors = crossOrigin(plan, heads)
-      const guards = compileGuards({ plan, heads, exchanges: nativeExchanges, limits, clientAddress, metrics: counted })
-      undo.push(() => guards?.release())
-      const stages = {
-        accept: acceptStage({
-          limits: plan.limits,
-          heads,
-          exchanges: nativeExchanges,
-          events,
-          active: () => exchanges.active,
-        }),
-        match: matchStage(plan, heads, (exchange, routeId) => cors?.annotate(exchange, routeId)),
-        guard: guardStage(cors, guards),
-        local: localStage(plan),
-        forward: forwardStage({
-          client,
-          heads,
-          exchanges: nativeExchanges,
-          commands,
-          upstreams,
-          routes: forwardRoutes.list,
-          trusts,
-          metrics: counted,
-          webSocket: webSocketForward({
-            webSockets,
-            exchanges: nativeExchanges,
-            trusts,
-            metrics: counted,
-            answer: respond.answer,
-            finish,
-          }),
-        }),
-        respond,
-        record: recordStage({
-          plan,
-          heads,
-          exchanges: nativeExchanges,
-          metrics: counted,
-          worker: metrics,
-          accessLog: requestLog,
-        }),
-      }
-      const release = (): void => {
-        for (const step of undo.splice(0)) step()
-        void requestLog?.close()
-      }
-      const running: RunningPlan = {
-        plan,
-        pipeline: pipeline(stages),
-        responseEdits: responseEdits.list,
-        via: plan.forwarded.via ? '\r\nvia: 1.1 polygate' : '',
-        begun: () => counted.begin(),
-        exchanges: 0,
-        release,
-      }
-      return { running, listeners: listeners.prepare(plan.listen), metrics: counted, accessLog: requestLog, upstreams }
+      return { ...next, listeners: listeners.prepare(plan.listen) }
     } catch (error) {
-      for (const step of undo) step()
+      next.running.release()
       throw error
     }
   }

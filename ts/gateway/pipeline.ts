@@ -1,13 +1,22 @@
 // THE TABLE OF CONTENTS: one request's way through a worker, stage by stage. Compiled once per plan by the worker's
-// wiring (gateway.ts). A stage either says `next`, leaves an answer to be sent, or says that it will go on later.
+// wiring (running-plan.ts). A stage either says `next`, leaves an answer to be sent, or says that it will go on later.
 import { Verdict, type Exchange } from './exchange.ts'
 
 export type Stage = (exchange: Exchange) => Verdict
 
 export interface Stages {
-  readonly accept: Stage
+  readonly accept: {
+    readonly head: Stage
+    readonly body: (exchange: Exchange, chunk: ArrayBuffer, last: boolean) => Verdict
+  }
   readonly match: Stage
-  readonly guard: Stage
+  readonly guard: {
+    readonly check: Stage
+    /** A guard that said `later` has its verdict now. */
+    readonly settle: (exchange: Exchange, verdict: Verdict) => Verdict
+    /** The body that a guard waited for is there. */
+    readonly recheck: Stage
+  }
   readonly local: Stage
   readonly forward: {
     readonly send: Stage
@@ -27,6 +36,8 @@ export interface Pipeline {
   request(exchange: Exchange): void
   /** A piece of its body. */
   body(exchange: Exchange, chunk: ArrayBuffer, last: boolean): void
+  /** What the guard says that had the request until now. */
+  guarded(exchange: Exchange, verdict: Verdict): void
   /** Row `row` of the upstream client's batch is about it. */
   reply(exchange: Exchange, kind: number, row: number): void
   /** The client has gone. */
@@ -36,19 +47,30 @@ export interface Pipeline {
 }
 
 export function pipeline({ accept, match, guard, local, forward, respond, record }: Stages): Pipeline {
+  const serve: Stage = exchange =>
+    local(exchange) || // routes that Polygate answers by itself: static answers, redirects
+    forward.send(exchange) // chooses a peer and hands the request to the upstream client
+
   return {
     request(exchange) {
       const verdict =
-        accept(exchange) || // copies the head off the front end's stack; what is malformed ends here
+        accept.head(exchange) || // copies the head off the front end's stack; what is malformed ends here
         match(exchange) || // host, path, method and headers -> route
-        guard(exchange) || // may this client do this: body size, cross-origin rules
-        local(exchange) || // routes that Polygate answers by itself: static answers, redirects
-        forward.send(exchange) // chooses a peer and hands the request to the upstream client
+        guard.check(exchange) || // who is this client, and may it: credentials, limits, body size, cross-origin rules
+        serve(exchange)
       if (verdict === Verdict.answer) respond.answer(exchange)
     },
 
+    guarded(exchange, verdict) {
+      if ((guard.settle(exchange, verdict) || serve(exchange)) === Verdict.answer) respond.answer(exchange)
+    },
+
     body(exchange, chunk, last) {
-      if (forward.body(exchange, chunk, last) === Verdict.answer) respond.answer(exchange)
+      let verdict = accept.body(exchange, chunk, last) || forward.body(exchange, chunk, last)
+      if (verdict === Verdict.later && last) verdict = guard.recheck(exchange) || serve(exchange)
+      if (verdict !== Verdict.answer) return
+      forward.abandon(exchange) // the upstream has heard enough of it
+      respond.answer(exchange)
     },
 
     reply(exchange, kind, row) {

@@ -16,6 +16,7 @@ export const guardOutcomes = [
   ['address', 'admitted'],
   ['address', 'not allowed'],
   ['address', 'denied'],
+  ['consumers', 'differ'],
 ] as const
 
 export const GuardOutcome = {
@@ -35,12 +36,17 @@ export const GuardOutcome = {
   addressAdmitted: 11,
   addressNotAllowed: 12,
   addressDenied: 13,
+  /** Two credentials of one request belong to two consumers. */
+  consumersDiffer: 14,
 } as const
 
 export type GuardOutcome = (typeof GuardOutcome)[keyof typeof GuardOutcome]
 
 /** For a guard that has refused: what the log says. */
 export const outcomeText = (outcome: GuardOutcome): string => guardOutcomes[outcome].join(' ')
+
+/** The client has not sent the credential at all, rather than a wrong one. */
+export const isMissing = (outcome: GuardOutcome): boolean => guardOutcomes[outcome][1] === 'missing'
 
 /** Counts what a guard of a route has decided. */
 export type CountOutcome = (routeId: number, outcome: GuardOutcome) => void

@@ -2,8 +2,10 @@
 import { keyDigest } from '../compile-guards.ts'
 import { apiKey, readPeriod } from '../formats.ts'
 import { child, entriesOf, has, itemsOf, numberOf, textOf, type Node } from '../nodes.ts'
-import { trailOf, type Problems, type Trail } from '../problems.ts'
+import { trailOf, under, type Problems, type Trail } from '../problems.ts'
 import { quota as quotaShape, rateLimit as rateLimitShape } from '../schema/guard.ts'
+import { credentialKinds, placedChecks, together, type PlacedCheck } from './placed-checks.ts'
+import type { ObjectShape } from '../shapes.ts'
 import { orDefault, type Rule } from './rule.ts'
 
 export const distinctKeys: Rule = (root, problems) => {
@@ -34,21 +36,21 @@ export const soundKeyGuards: Rule = (root, problems) => {
     ([, { node }]) => itemsOf(child(node, 'keys')).length > 0,
   )
   for (const [index, route] of itemsOf(child(root, 'routes')).entries()) {
-    let guarded = false
-    for (const [at, guard] of itemsOf(child(route, 'guards')).entries()) {
-      if (!has(guard, 'key')) continue
-      const trail = trailOf('routes', index, 'guards', at, 'key')
+    const keys = placedChecks(route, index).filter(({ kind }) => kind === 'key')
+    for (const [at, key] of keys.entries()) {
+      const { guard, trail } = key
       if (!anyKey) problems.add(guard.offset, trail, 'nobody could pass: no consumer has a key')
-      if (guarded) problems.add(guard.offset, trail, 'found a second key guard, expected one: a client has one key')
-      guarded = true
-      keyInRedirect(route, guard, trail, problems)
+      if (keys.slice(0, at).some(before => together(before, key))) {
+        problems.add(guard.offset, trail, 'found a second key guard, expected one: a client has one key')
+      }
+      keyInRedirect(route, key, problems)
     }
   }
 }
 
 /** A redirect keeps the query: it would send the key on. */
-function keyInRedirect(route: Node, guard: Node, trail: ReturnType<typeof trailOf>, problems: Problems): void {
-  if (!has(route, 'redirect') || !has(child(guard, 'key'), 'query')) return
+function keyInRedirect(route: Node, { guard, node, trail }: PlacedCheck, problems: Problems): void {
+  if (!has(route, 'redirect') || !has(node, 'query')) return
   problems.add(guard.offset, trail, 'found query on a redirect, expected header or cookie: a redirect keeps the query')
 }
 
@@ -61,29 +63,26 @@ export const soundLimits: Rule = (root, problems) => {
   for (const [index, route] of itemsOf(child(root, 'routes')).entries()) {
     let known = false
     const windows = new Map<string, number>()
-    for (const [at, guard] of itemsOf(child(route, 'guards')).entries()) {
-      known ||= has(guard, 'key')
-      for (const [kind, shape] of limitShapes) {
-        const limit = child(guard, kind)
-        if (limit?.kind !== 'map') continue
-        const trail = (...keys: string[]): Trail | null => trailOf('routes', index, 'guards', at, kind, ...keys)
-        const by = textOf(orDefault(shape, limit, 'by'))?.toLowerCase() ?? ''
-        if (by === 'consumer' && !known) {
-          problems.add(guard.offset, trail('by'), 'by consumer, and no guard before it says who that is')
-        }
-        const count = (windows.get(by) ?? 0) + 1
-        windows.set(by, count)
-        if (count === maxWindows + 1) problems.add(guard.offset, trail(), `more than ${maxWindows} limits by ${by}`)
-        refillable(limit, trail('burst'), problems)
+    for (const { kind, guard, node: limit, trail } of placedChecks(route, index)) {
+      known ||= credentialKinds.has(kind)
+      const shape = limitShapes.get(kind)
+      if (shape === undefined || limit.kind !== 'map') continue
+      const by = textOf(orDefault(shape, limit, 'by'))?.toLowerCase() ?? ''
+      if (by === 'consumer' && !known) {
+        problems.add(guard.offset, under(trail, 'by'), 'by consumer, and no guard before it says who that is')
       }
+      const count = (windows.get(by) ?? 0) + 1
+      windows.set(by, count)
+      if (count === maxWindows + 1) problems.add(guard.offset, trail, `more than ${maxWindows} limits by ${by}`)
+      refillable(limit, under(trail, 'burst'), problems)
     }
   }
 }
 
-const limitShapes = [
+const limitShapes: ReadonlyMap<string, ObjectShape> = new Map<string, ObjectShape>([
   ['rateLimit', rateLimitShape],
   ['quota', quotaShape],
-] as const
+])
 
 function refillable(limit: Node, trail: Trail | null, problems: Problems): void {
   const periodMs = readPeriod(textOf(child(limit, 'per')) ?? '')

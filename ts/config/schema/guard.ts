@@ -67,10 +67,33 @@ const ipAllow = blocks('Only clients with these addresses are let in: others get
 
 const ipDeny = blocks('Clients with these addresses get 403.', '203.0.113.0/24')
 
+/** Guards that look at the request alone and count nothing, so that one of several can do. */
+const lookers = { ipAllow, ipDeny, key }
+const lookerNames = ['ipAllow', 'ipDeny', 'key'] as const
+
+const allOf = list(
+  'Guards all of which must let the request in.',
+  object('One of them.', lookers, { oneOf: [...lookerNames], examples: [{ key: { header: 'apikey' } }] }),
+  { optional: true, min: 1, examples: [[{ ipAllow: ['10.0.0.0/8'] }, { key: { header: 'apikey' } }]] },
+)
+
+const anyOf = list(
+  'Guards one of which must let the request in; they are tried in this order. What limits count goes beside it.',
+  object(
+    'One of them.',
+    { ...lookers, allOf },
+    { oneOf: [...lookerNames, 'allOf'], examples: [{ key: { header: 'apikey' } }] },
+  ),
+  { optional: true, min: 1, examples: [[{ ipAllow: ['10.0.0.0/8'] }, { key: { header: 'apikey' } }]] },
+)
+
 const guard = object(
   'One check.',
-  { ipAllow, ipDeny, key, rateLimit, quota },
-  { oneOf: ['ipAllow', 'ipDeny', 'key', 'rateLimit', 'quota'], examples: [{ key: { header: 'apikey' } }] },
+  { ...lookers, rateLimit, quota, anyOf, allOf },
+  {
+    oneOf: [...lookerNames, 'rateLimit', 'quota', 'anyOf', 'allOf'],
+    examples: [{ key: { header: 'apikey' } }],
+  },
 )
 
 export const guards = list('Checks that a request must pass, in this order; the first that refuses answers.', guard, {

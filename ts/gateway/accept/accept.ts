@@ -16,7 +16,8 @@ import {
   type RequestHeads,
 } from '../../shared/native-heads.ts'
 import { Verdict, type Exchange } from '../exchange.ts'
-import type { Stage } from '../pipeline.ts'
+import type { Stages } from '../pipeline.ts'
+import { receiveBody } from './body.ts'
 
 export interface AcceptOptions {
   readonly limits: LimitsPlan
@@ -28,7 +29,7 @@ export interface AcceptOptions {
   readonly active: () => number
 }
 
-export function acceptStage({ limits, heads, exchanges, events, active }: AcceptOptions): Stage {
+export function acceptStage({ limits, heads, exchanges, events, active }: AcceptOptions): Stages['accept'] {
   const { maxConcurrentRequests, maxRequestsPerConnection, maxBodyBytes } = limits
 
   /** Reads the head into the slot; the code of a refusal, or 0. */
@@ -59,7 +60,7 @@ export function acceptStage({ limits, heads, exchanges, events, active }: Accept
     return info[base + HeadInfo.flags]!
   }
 
-  function receiveBody(exchange: Exchange, info: Int32Array): void {
+  function expectBody(exchange: Exchange, info: Int32Array): void {
     const framing = info[HeadInfo.framing]!
     if (framing === HeadFraming.none) return
     exchange.framing = framing
@@ -77,7 +78,7 @@ export function acceptStage({ limits, heads, exchanges, events, active }: Accept
       ? exchange.refuse('overloaded', 'too many requests are in flight', [['retry-after', '1']])
       : Verdict.next
 
-  return exchange => {
+  function head(exchange: Exchange): Verdict {
     if (exchange.direct) {
       const { rows, slab } = events!
       const at = exchange.eventAt
@@ -98,9 +99,11 @@ export function acceptStage({ limits, heads, exchanges, events, active }: Accept
       maxRequestsPerConnection > 0 ? exchanges.connectionRequests(exchange.slot) : 0,
     )
     if ((flags & HeadFlag.expectOther) !== 0) return exchange.refuse('expectation_failed', '', [], true)
-    receiveBody(exchange, heads.info)
+    expectBody(exchange, heads.info)
     return admit(exchange)
   }
+
+  return { head, body: receiveBody }
 }
 
 /** A text of the slab; the numbers say where its offset and its length lie. */

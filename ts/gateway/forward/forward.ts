@@ -66,7 +66,7 @@ export function forwardStage(options: ForwardOptions): Forward {
     const route = exchange.route as RoutePlan
     if (route.action.kind !== 'forward') return exchange.refuse('internal')
     exchange.upstream = route.action.upstream
-    if (exchange.framing !== 0) exchange.replay = []
+    if (exchange.framing !== 0) takeHeld(exchange)
     return attempt(exchange, exchange.startedAtMs)
   }
 
@@ -133,22 +133,11 @@ export function forwardStage(options: ForwardOptions): Forward {
   }
 
   function body(exchange: Exchange, chunk: ArrayBuffer, last: boolean): Verdict {
-    exchange.requestBytes += chunk.byteLength
-    if (exchange.bodyUnread) return Verdict.next
-    if (exchange.maxBodyBytes > 0 && exchange.requestBytes > exchange.maxBodyBytes) {
-      abandon(exchange)
-      exchange.bodyUnread = true
-      return exchange.refuse('body_too_large', `the limit is ${exchange.maxBodyBytes} bytes`, [], true)
-    }
-    exchange.bodyDone = last
     if (exchange.replay !== null) keepForReplay(exchange, chunk)
     // No ticket: between attempts nothing is read; after an early answer the rest is thrown away.
     if (exchange.ticket === 0) return Verdict.next
     const unsent = client.write(exchange.ticket, chunk, last)
-    if (unsent > pauseAboveBytes && !last && !exchange.clientPaused) {
-      exchange.clientPaused = true
-      exchange.response.pause()
-    }
+    if (unsent > pauseAboveBytes && !last) exchange.pauseClient()
     return Verdict.next
   }
 
@@ -157,13 +146,13 @@ export function forwardStage(options: ForwardOptions): Forward {
     const upstream = upstreams.list[exchange.upstream]!
     if ((kind & RowKind.drain) !== 0) {
       exchange.replay = null
-      resumeClient(exchange)
+      exchange.resumeClient()
       if ((kind & (RowKind.head | RowKind.data | RowKind.end | RowKind.error)) === 0) return Verdict.later
     }
     const nowMs = turnNowMs()
     if ((kind & RowKind.error) !== 0) {
       exchange.ticket = 0
-      resumeClient(exchange)
+      exchange.resumeClient()
       const failed = fail(exchange, upstream, rows[at + Row.reason]!, rows[at + Row.attempt]!, nowMs)
       return failed === Verdict.next ? attempt(exchange, nowMs) : failed
     }
@@ -180,7 +169,7 @@ export function forwardStage(options: ForwardOptions): Forward {
       exchange.ticket = 0
       // The upstream has answered before the upload ended: what still comes has nowhere to go.
       if (!exchange.bodyDone) exchange.bodyUnread = true
-      resumeClient(exchange)
+      exchange.resumeClient()
     }
     return Verdict.next
   }
@@ -224,15 +213,21 @@ export function forwardStage(options: ForwardOptions): Forward {
   }
 
   function sendReplay(exchange: Exchange): void {
-    if (exchange.replay === null || exchange.attempts === 1) return
-    for (const chunk of exchange.replay) client.write(exchange.ticket, chunk, false)
-    if (exchange.bodyDone) client.write(exchange.ticket, nothing, true)
+    const { replay, ticket, bodyDone } = exchange
+    if (replay === null || (replay.length === 0 && !bodyDone)) return
+    let unsent = 0
+    for (const chunk of replay) unsent = client.write(ticket, chunk, false)
+    if (bodyDone) client.write(ticket, nothing, true)
+    else if (unsent > pauseAboveBytes) exchange.pauseClient()
+    else exchange.resumeClient()
+    if (exchange.replayBytes > maxReplayBytes) exchange.replay = null
   }
 
-  function resumeClient(exchange: Exchange): void {
-    if (!exchange.clientPaused) return
-    exchange.clientPaused = false
-    exchange.response.resume()
+  /** What has come of the body while guards had the request. */
+  function takeHeld(exchange: Exchange): void {
+    exchange.replay = exchange.held ?? []
+    exchange.replayBytes = exchange.heldBytes
+    exchange.held = null
   }
 
   return { send, body, settle, abandon }
@@ -245,7 +240,7 @@ const submitFlags = ({ method }: Exchange): number =>
 const howOf = (exchange: Exchange, trusted: boolean): number =>
   (trusted ? ForwardHow.trusted : 0) |
   (exchange.listener.scheme === 'https' ? ForwardHow.tls : 0) |
-  consumerHow(exchange.consumerNumber)
+  consumerHow(exchange.consumer?.number ?? 0)
 
 /** What consistent-hash hashes; null where the balance needs no key. */
 function compileHashKey(

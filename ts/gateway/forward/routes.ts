@@ -1,5 +1,6 @@
 // What forwarding each route needs beside its upstream: the header policy, registered with native/head when the plan
 // is prepared and dropped when the plan has ended, and the path to ask for.
+import { checksOf } from '../../config/checks.ts'
 import type { GuardPlan, Plan } from '../../config/plan.ts'
 import type { RequestHeads } from '../../shared/native-heads.ts'
 
@@ -49,4 +50,4 @@ export function compileForwardRoutes(
 
 /** Names of the headers, parameters or cookies that carry a credential for the gateway: the upstream must not see it. */
 const credentialsIn = (place: 'header' | 'query' | 'cookie', guards: readonly GuardPlan[]): string[] =>
-  guards.flatMap(guard => (guard.kind === 'key' && guard.from === place ? [guard.name] : []))
+  checksOf(guards).flatMap(check => (check.kind === 'key' && check.from === place ? [check.name] : []))

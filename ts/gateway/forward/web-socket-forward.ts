@@ -54,7 +54,7 @@ export function webSocketForward({
       ForwardHow.upgrade |
       (trusts(exchange) ? ForwardHow.trusted : 0) |
       (exchange.listener.scheme === 'https' ? ForwardHow.tls : 0) |
-      consumerHow(exchange.consumerNumber)
+      consumerHow(exchange.consumer?.number ?? 0)
     const head = exchanges.compose(exchange.slot, policy, path, host, how, exchange.listener.port)
     const endpoint = upstream.plan.endpoints[index]!
     const { tag, submittedAtMs } = exchange

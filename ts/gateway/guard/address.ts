@@ -2,7 +2,7 @@
 // socket); `deny`: who is in one of them. The address is the last that no trusted proxy has.
 import type { AddressGuardPlan } from '../../config/plan.ts'
 import { compileBlocks } from '../../shared/address-blocks.ts'
-import { GuardOutcome, outcomeText, type CountOutcome } from '../../shared/guard-outcomes.ts'
+import { GuardOutcome, type CountOutcome } from '../../shared/guard-outcomes.ts'
 import { Verdict, type Exchange } from '../exchange.ts'
 import type { Stage } from '../pipeline.ts'
 
@@ -19,7 +19,7 @@ export function addressGuard(
       return Verdict.next
     }
     count(exchange.routeId, refused)
-    exchange.reason = outcomeText(refused)
+    exchange.refusedFor = refused
     return exchange.refuse('forbidden', 'not from this address')
   }
 }

@@ -1,17 +1,16 @@
 // Guard: an API key says which consumer the client is. Keys are known only by their SHA-256 (native/keys), which hashes
 // what is sent once, whoever it belongs to, and looks it up by the digest.
-import type { ConsumerPlan, HeaderPair, KeyGuardPlan, Plan } from '../../config/plan.ts'
-import { GuardOutcome, outcomeText, type CountOutcome } from '../../shared/guard-outcomes.ts'
+import type { KeyGuardPlan } from '../../config/plan.ts'
+import { GuardOutcome, type CountOutcome } from '../../shared/guard-outcomes.ts'
 import { KeyLookup, type NativeExchanges } from '../../shared/native.ts'
 import type { RequestHeads } from '../../shared/native-heads.ts'
-import { Verdict, type Exchange } from '../exchange.ts'
+import type { Consumer, Exchange } from '../exchange.ts'
 import type { Stage } from '../pipeline.ts'
+import { credentialOutcome, type Consumers } from './consumers.ts'
 import { credentialReader } from './credentials.ts'
 
 interface KeyOwner {
-  readonly consumer: ConsumerPlan
-  /** The addon's number. */
-  readonly number: number
+  readonly consumer: Consumer
   /** Unix time from which on the key is refused. */
   readonly notAfterMs: number
 }
@@ -24,16 +23,13 @@ export interface KnownKeys {
   release(): void
 }
 
-export function knowKeys({ consumers }: Plan, exchanges: NativeExchanges): KnownKeys {
+export function knowKeys({ list }: Consumers, exchanges: NativeExchanges): KnownKeys {
   const owners: KeyOwner[] = []
   const digests: Buffer[] = []
-  const numbers: number[] = []
   const rings = new Map<string | null, number>()
-  for (const consumer of consumers) {
-    const number = exchanges.consumer(consumer.name)
-    numbers.push(number)
-    for (const { sha256, notAfterMs } of consumer.keys) {
-      owners.push({ consumer, number, notAfterMs: notAfterMs ?? Infinity })
+  for (const consumer of list) {
+    for (const { sha256, notAfterMs } of consumer.plan.keys) {
+      owners.push({ consumer, notAfterMs: notAfterMs ?? Infinity })
       digests.push(Buffer.from(sha256, 'hex'))
     }
   }
@@ -45,7 +41,6 @@ export function knowKeys({ consumers }: Plan, exchanges: NativeExchanges): Known
       return ring
     },
     release() {
-      for (const number of numbers) exchanges.dropConsumer(number)
       for (const ring of rings.values()) exchanges.dropKeyRing(ring)
     },
   }
@@ -82,13 +77,7 @@ export function keyGuard(
   const { owners } = keys
   const find = compileFind(plan, keys, heads, exchanges)
   // No scheme is registered for API keys (RFC 9110 11.6.1 asks for a challenge): ours says where the key belongs.
-  const challenge: readonly HeaderPair[] = [['www-authenticate', `ApiKey in="${plan.from}", name="${plan.name}"`]]
-
-  function refuse(exchange: Exchange, outcome: GuardOutcome, detail: string): Verdict {
-    count(exchange.routeId, outcome)
-    exchange.reason = outcomeText(outcome)
-    return exchange.refuse('unauthorized', detail, challenge)
-  }
+  const { admit, refuse } = credentialOutcome(count, `ApiKey in="${plan.from}", name="${plan.name}"`)
 
   return exchange => {
     const place = find(exchange)
@@ -99,9 +88,6 @@ export function keyGuard(
     if (owner.notAfterMs !== Infinity && Date.now() >= owner.notAfterMs) {
       return refuse(exchange, GuardOutcome.keyExpired, 'the API key is not valid')
     }
-    exchange.consumer = owner.consumer
-    exchange.consumerNumber = owner.number
-    count(exchange.routeId, GuardOutcome.keyAdmitted)
-    return Verdict.next
+    return admit(exchange, owner.consumer, GuardOutcome.keyAdmitted)
   }
 }

@@ -2,7 +2,7 @@
 // nowhere; answers say what is left (draft-ietf-httpapi-ratelimit-headers). Where nothing can be counted, the
 // configuration says whether that refuses or admits.
 import type { HeaderPair, LimitGuardPlan } from '../../config/plan.ts'
-import { GuardOutcome, outcomeText, type CountOutcome } from '../../shared/guard-outcomes.ts'
+import { GuardOutcome, type CountOutcome } from '../../shared/guard-outcomes.ts'
 import { LimitDecision, LimitVerdict } from '../../shared/native-limits.ts'
 import type { RequestHeads } from '../../shared/native-heads.ts'
 import { Verdict, type Exchange } from '../exchange.ts'
@@ -38,7 +38,7 @@ export function limitGuard(plan: LimitGuardPlan, options: LimitGuardOptions): Li
       return Verdict.next
     }
     count(exchange.routeId, GuardOutcome.limitsUnavailable)
-    exchange.reason = outcomeText(GuardOutcome.limitsUnavailable)
+    exchange.refusedFor = GuardOutcome.limitsUnavailable
     return exchange.refuse('store_unavailable', 'limits cannot be counted', retryAfter(1))
   }
 
@@ -54,7 +54,7 @@ export function limitGuard(plan: LimitGuardPlan, options: LimitGuardOptions): Li
     const isOverRate = isRate[annotate(exchange)] === true
     const outcome = isOverRate ? GuardOutcome.rateLimited : GuardOutcome.quotaExceeded
     count(exchange.routeId, outcome)
-    exchange.reason = outcomeText(outcome)
+    exchange.refusedFor = outcome
     const wait = retryAfter(Math.max(1, rule.decision[LimitDecision.retrySeconds]!))
     return isOverRate
       ? exchange.refuse('rate_limited', 'too many requests', wait)
@@ -85,7 +85,7 @@ function limitKey(
     case 'address':
       return exchange => addressKey(clientAddress(exchange))
     case 'consumer':
-      return exchange => exchange.consumer?.name ?? ''
+      return exchange => exchange.consumer?.plan.name ?? ''
     case 'route':
       return () => ''
     case 'header':

@@ -1,6 +1,8 @@
 // The record stage: counts a request and writes its access log line, after the last byte. Called by the pipeline for
 // every exchange that ends, whatever its end.
+import { checksOf } from '../../config/checks.ts'
 import type { Plan } from '../../config/plan.ts'
+import { outcomeText } from '../../shared/guard-outcomes.ts'
 import type { NativeExchanges } from '../../shared/native.ts'
 import { turnNowMs } from '../../shared/turn-clock.ts'
 import type { RequestHeads } from '../../shared/native-heads.ts'
@@ -24,7 +26,9 @@ export function recordStage(options: RecordOptions): (exchange: Exchange) => voi
   const { plan, heads, exchanges, metrics, worker, accessLog } = options
   const secretParameters = new Set(
     plan.routes.flatMap(({ guards }) =>
-      guards.flatMap(guard => (guard.kind === 'key' && guard.from === 'query' ? [guard.name.toLowerCase()] : [])),
+      checksOf(guards).flatMap(check =>
+        check.kind === 'key' && check.from === 'query' ? [check.name.toLowerCase()] : [],
+      ),
     ),
   )
   return exchange => {
@@ -46,8 +50,8 @@ export function recordStage(options: RecordOptions): (exchange: Exchange) => voi
       route: exchange.route?.name ?? '',
       status,
       code: exchange.code,
-      reason: exchange.reason,
-      consumer: exchange.consumer?.name ?? '',
+      reason: exchange.refusedFor === null ? '' : outcomeText(exchange.refusedFor),
+      consumer: exchange.consumer?.plan.name ?? '',
       upstream: upstream?.name ?? '',
       endpoint: upstream?.endpoints[exchange.endpoint]?.url ?? '',
       requestBytes,

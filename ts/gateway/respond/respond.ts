@@ -48,7 +48,7 @@ export function createRespond(options: RespondOptions): Respond {
       exchange.response.close()
       return
     }
-    if (exchange.clientPaused) resumeClient(exchange)
+    exchange.resumeClient()
     kind = 0
     exchange.response.cork(exchange.onCorked)
     finish(exchange)
@@ -205,11 +205,6 @@ export function createRespond(options: RespondOptions): Respond {
     if (exchange.upstreamPaused || exchange.ticket === 0) return
     exchange.upstreamPaused = true
     client.pause(exchange.ticket)
-  }
-
-  function resumeClient(exchange: Exchange): void {
-    exchange.clientPaused = false
-    exchange.response.resume()
   }
 
   return { answer, relay, corked, writable }
