@@ -2,7 +2,7 @@
 //! over a network answers at once as well: it takes cells from its store ahead of need (`lease`) and hands them out,
 //! so over all gateways no more than the limit is admitted, though a gateway may sit on cells that another lacks.
 
-use crate::{Acquired, Concurrency, Decision, Limits, Permit, Replay, ReplayWindow, Rule, UnixNanos};
+use crate::{Acquired, Claim, Concurrency, Decision, Limits, Permit, Replay, ReplayWindow, Rule, UnixNanos};
 
 /// The methods are those of `Limits`, where they are described.
 pub trait LimitEngine {
@@ -11,6 +11,12 @@ pub trait LimitEngine {
 
     /// Takes up to `most` cells. They are used from that moment; what is not handed out is lost until it grows again.
     fn lease(&mut self, rule: &Rule, key: &[u8], most: u64, now: UnixNanos) -> (u64, Decision);
+
+    /// Takes a cell of each claim, or of none: the claim that refuses.
+    fn decide_all(&mut self, claims: &[Claim<'_>], decisions: &mut Vec<Decision>, now: UnixNanos) -> Option<usize>;
+
+    /// Gives back cells that were taken just now.
+    fn give_back(&mut self, rule: &Rule, key: &[u8], cost: u64, now: UnixNanos);
 
     /// Takes a place under a concurrency limit.
     fn acquire(&mut self, limit: &Concurrency, key: &[u8], now: UnixNanos) -> Acquired;
@@ -32,6 +38,14 @@ impl LimitEngine for Limits {
 
     fn lease(&mut self, rule: &Rule, key: &[u8], most: u64, now: UnixNanos) -> (u64, Decision) {
         Self::lease(self, rule, key, most, now)
+    }
+
+    fn decide_all(&mut self, claims: &[Claim<'_>], decisions: &mut Vec<Decision>, now: UnixNanos) -> Option<usize> {
+        Self::decide_all(self, claims, decisions, now)
+    }
+
+    fn give_back(&mut self, rule: &Rule, key: &[u8], cost: u64, now: UnixNanos) {
+        Self::give_back(self, rule, key, cost, now);
     }
 
     fn acquire(&mut self, limit: &Concurrency, key: &[u8], now: UnixNanos) -> Acquired {

@@ -10,7 +10,7 @@ use std::hash::Hasher;
 use siphasher::sip::SipHasher13;
 
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"pglimits");
-pub(crate) const VERSION: u64 = 1;
+pub(crate) const VERSION: u64 = 2;
 /// A handle is one opening of the file: at most so many at once.
 pub(crate) const HANDLES: usize = 256;
 pub(crate) const HEADER_WORDS: usize = 16;

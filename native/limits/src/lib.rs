@@ -14,9 +14,11 @@
 //! change, and a quota's count is carried to the period that the clock now says: an exhausted limit stays so, but for
 //! one period at most. Places of a dead worker then come back later by as much as the clock was set back.
 //!
+//! A file that is cut short, overwritten or taken away while it is open ends no process: `Limits::intact` and
+//! `Limits::current` say so, and who opens it again finds or builds a whole one.
+//!
 //! What it cannot do: notice single flipped bits in the table (only the header has a checksum; any garbage is survived
-//! and worn off within a period), survive a power cut exactly (pages reach the disk when the kernel likes), or survive
-//! another program truncating the file under it (the kernel's SIGBUS).
+//! and worn off within a period), or survive a power cut exactly (pages reach the disk when the kernel likes).
 
 mod calendar;
 mod concurrency;
@@ -29,16 +31,19 @@ mod rate;
 mod replay;
 mod rule;
 mod table;
+mod together;
+mod torn;
 mod txn;
 
 pub use concurrency::{Acquired, Concurrency, Permit};
 pub use engine::LimitEngine;
-pub use fields::{rate_limit, rate_limit_policy};
+pub use fields::{rate_limit, rate_limit_name, rate_limit_policy};
 pub use layout::Flaw;
 pub use open::{Limits, OpenError, Opened, Options};
 pub use rate::{Decision, NEVER, Verdict};
 pub use replay::{Replay, ReplayWindow};
 pub use rule::{Period, Rule, RuleError, WhenFull, Window};
+pub use together::Claim;
 
 /// Nanoseconds since 1970, UTC. Values from 2^63 (the year 2262) on count as 2^63.
 pub type UnixNanos = u64;

@@ -1,5 +1,5 @@
 //! The file as the kernel sees it: mapped memory and locks. `open.rs` is the only caller. Nothing here knows what the
-//! words mean.
+//! words mean. What happens when the file is cut short under a mapping: `torn.rs`.
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Result};
@@ -8,11 +8,14 @@ use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::atomic::AtomicU64;
 
+use crate::torn::Watched;
+
 /// A shared mapping of a whole file. It owns the file: its locks last as long as the mapping.
 pub(crate) struct Mapping {
     start: NonNull<AtomicU64>,
     words: usize,
-    _file: File,
+    watched: Watched,
+    file: File,
 }
 
 // SAFETY: the memory is shared between processes anyway and only reached through atomics; the pointer is owned by this
@@ -20,7 +23,7 @@ pub(crate) struct Mapping {
 unsafe impl Send for Mapping {}
 
 impl Mapping {
-    /// The file must be `words * 8` bytes long, and nobody may shorten it while it is mapped.
+    /// The file must be `words * 8` bytes long.
     pub(crate) fn new(file: File, words: usize) -> Result<Self> {
         // SAFETY: a fresh mapping at an address of the kernel's choice overlaps nothing of ours; the descriptor is open.
         let start = unsafe {
@@ -36,8 +39,23 @@ impl Mapping {
         if start == libc::MAP_FAILED {
             return Err(Error::last_os_error());
         }
-        let start = NonNull::new(start.cast()).ok_or_else(|| Error::from(ErrorKind::OutOfMemory))?;
-        Ok(Self { start, words, _file: file })
+        let start: NonNull<AtomicU64> =
+            NonNull::new(start.cast()).ok_or_else(|| Error::from(ErrorKind::OutOfMemory))?;
+        let Some(watched) = Watched::begin(start.as_ptr() as usize, words * 8) else {
+            // SAFETY: the range that was just mapped, and nobody has a reference into it.
+            unsafe { libc::munmap(start.as_ptr().cast(), words * 8) };
+            return Err(Error::from(ErrorKind::OutOfMemory));
+        };
+        Ok(Self { start, words, watched, file })
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The file was cut short, or its disk failed: what is mapped now is memory of this process alone.
+    pub(crate) fn torn(&self) -> bool {
+        self.watched.torn()
     }
 
     pub(crate) fn words(&self) -> &[AtomicU64] {
@@ -49,6 +67,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
+        self.watched.end();
         // SAFETY: exactly the range that `new` mapped, once; no slice of it outlives this value.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.words * 8) };
     }

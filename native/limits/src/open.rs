@@ -5,16 +5,16 @@
 //! that nobody else is there and may rebuild; byte 2 + n is held by the owner of descriptor n.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 use siphasher::sip128::SipHasher13;
 
-use crate::layout::{Flaw, GATEWAY_WORD, HANDLES, HEADER_WORDS, Header, Layout};
+use crate::layout::{Flaw, GATEWAY_WORD, HANDLES, HEADER_WORDS, Header, Layout, MAGIC};
 use crate::mapping::{self, Lock, Mapping};
 use crate::table::KeyHash;
 use crate::txn;
@@ -85,8 +85,11 @@ impl fmt::Display for OpenError {
 impl std::error::Error for OpenError {}
 
 /// The limits of one gateway, for one thread: each worker opens its own. A process that forks must not use it on both
-/// sides, and nobody may delete or shorten the file while it is open.
+/// sides. If the file is cut short, overwritten or taken away while it is open, no process ends by that, but what is
+/// decided from then on counts nowhere: the caller asks `intact` after each decision and `current` now and then, and
+/// opens the file anew if either says no.
 pub struct Limits {
+    path: PathBuf,
     mapping: Mapping,
     layout: Layout,
     secret: [u64; 2],
@@ -123,7 +126,11 @@ impl Limits {
             return Err(OpenError::OtherGateway);
         }
         let (secret, opened) = match read(&file, &layout)? {
-            Ok(header) => (header.secret, Opened::Kept),
+            Ok(header) => {
+                // A file that was copied here may have holes, which a full disk could not fill.
+                mapping::reserve(&file, layout.bytes())?;
+                (header.secret, Opened::Kept)
+            }
             Err(None) if alone => (build(&file, &layout)?, Opened::Created),
             Err(Some(flaw)) if alone => (build(&file, &layout)?, Opened::Rebuilt(flaw)),
             Err(flaw) => return Err(OpenError::InUse(flaw.unwrap_or(Flaw::Length))),
@@ -136,7 +143,26 @@ impl Limits {
             mapping::try_lock(&file, ATTACHED, Lock::Shared)?;
         }
         mapping::try_lock(&file, GATE, Lock::None)?;
-        Ok((Self { mapping, layout, secret, handle }, opened))
+        Ok((Self { path: path.to_owned(), mapping, layout, secret, handle }, opened))
+    }
+
+    /// Whether what is mapped is still the file. False: it was cut short or overwritten, and what was decided since then
+    /// means nothing. Costs no system call.
+    pub fn intact(&self) -> bool {
+        !self.mapping.torn() && u64::from_le(self.words()[0].load(Relaxed)) == MAGIC
+    }
+
+    /// Whether the file is still the one that is at its path, whole, and with the same header. Two system calls.
+    pub fn current(&self) -> bool {
+        let (Ok(ours), Ok(there)) = (self.mapping.file().metadata(), fs::symlink_metadata(&self.path)) else {
+            return false;
+        };
+        let header = self.layout.header(self.secret);
+        let same = |word: usize| u64::from_le(self.words()[word].load(Relaxed)) == header[word];
+        (ours.dev(), ours.ino()) == (there.dev(), there.ino())
+            && ours.len() == self.layout.bytes()
+            && (0..GATEWAY_WORD).all(same)
+            && self.intact()
     }
 
     pub(crate) fn words(&self) -> &[AtomicU64] {
@@ -179,7 +205,11 @@ fn read(file: &File, layout: &Layout) -> io::Result<Result<Header, Option<Flaw>>
 /// Empties the file, gives it its size and, last, its header: a build that was cut short is built again.
 fn build(file: &File, layout: &Layout) -> io::Result<[u64; 2]> {
     file.set_len(0)?;
-    mapping::reserve(file, layout.bytes())?;
+    if let Err(error) = mapping::reserve(file, layout.bytes()) {
+        // What it got of a disk that is full is given back.
+        file.set_len(0)?;
+        return Err(error);
+    }
     let mut random = [0; 16];
     File::open("/dev/urandom")?.read_exact(&mut random)?;
     let number = u128::from_le_bytes(random);

@@ -2,7 +2,6 @@
 
 use crate::UnixNanos;
 use crate::calendar::{Span, span};
-use crate::layout::STATES;
 use crate::open::Limits;
 use crate::rule::{Compiled, Rule, WhenFull};
 use crate::table::{self, Cell, EXHAUSTED, Lifetime, States};
@@ -15,8 +14,12 @@ pub(crate) const MAX_NOW: UnixNanos = 1 << 63;
 /// Workers read the clock at slightly different moments: up to here, a key's time stands still. Beyond, the clock has
 /// been set back.
 const JITTER_NS: u64 = 1_000_000_000;
+/// A quota's state: number of the period 22 bits, version 6 bits, count 36 bits. The version changes when a cell is given
+/// back, so that words do not return (`txn.rs`).
 const COUNT_BITS: u32 = 36;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
+const PERIOD_BIT: u32 = 42;
+const VERSION_MASK: u64 = ((1 << PERIOD_BIT) - 1) & !COUNT_MASK;
 
 /// What was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +69,8 @@ impl Decision {
 pub(crate) enum Ask {
     Exactly(u64),
     UpTo(u64),
+    /// What `Exactly` would be told; nothing is taken.
+    Look(u64),
 }
 
 /// One window's view of a request.
@@ -101,7 +106,34 @@ impl Limits {
         (granted, decision)
     }
 
-    fn ask(&mut self, rule: &Rule, key: &[u8], ask: Ask, now: UnixNanos) -> (Decision, u64) {
+    /// Gives cells back that were taken just now, for a request that is refused by something else. A rate gets a nanosecond
+    /// less for each, so that no state of the file returns. What has been forgotten or whose period is over stays so.
+    pub fn give_back(&mut self, rule: &Rule, key: &[u8], cost: u64, now: UnixNanos) {
+        let now = now.min(MAX_NOW);
+        let hash = self.key_hash(rule.id, key);
+        let control = self.layout().key_bucket(hash.place);
+        let words = self.words();
+        loop {
+            let seen = txn::settled(words, control);
+            let Some(slot) = table::find(words, control, hash) else { return };
+            let before = table::read(words, control, slot);
+            let now = now.max(before.at_ns);
+            let mut after = before;
+            for (state, window) in after.states.iter_mut().zip(&rule.compiled) {
+                *state = given_back(window.as_ref(), *state, cost, now);
+            }
+            let mut lifetime = weigh(rule, &after.states, 0, now).lifetime;
+            let kept_until = table::kept_until(words, (control, slot));
+            lifetime.until_ns = lifetime.until_ns.max(kept_until + table::LIFETIME_STEP_NS);
+            let mut changes = Changes::default();
+            table::update(&mut changes, words, (control, slot), lifetime, (&before, &after));
+            if txn::commit(words, self.handle(), control, seen, &changes) {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn ask(&mut self, rule: &Rule, key: &[u8], ask: Ask, now: UnixNanos) -> (Decision, u64) {
         let now = now.min(MAX_NOW);
         let hash = self.key_hash(rule.id, key);
         let control = self.layout().key_bucket(hash.place);
@@ -121,7 +153,7 @@ impl Limits {
             }
             let now = now.max(before.at_ns);
             let cost = match ask {
-                Ask::Exactly(cost) => cost,
+                Ask::Exactly(cost) | Ask::Look(cost) => cost,
                 Ask::UpTo(most) => most.min(available(rule, &before.states, now)),
             };
             let outcome = weigh(rule, &before.states, cost, now);
@@ -130,13 +162,19 @@ impl Limits {
             let mut changes = Changes::default();
             if decision.verdict == Verdict::Admitted && cost > 0 {
                 if let Some(slot) = place {
-                    table::update(&mut changes, words, (control, slot), outcome.lifetime, (&before, &after));
+                    let mut lifetime = outcome.lifetime;
+                    // Never earlier than before: after a cell was given back, its word would return.
+                    lifetime.until_ns = lifetime.until_ns.max(table::kept_until(words, (control, slot)));
+                    table::update(&mut changes, words, (control, slot), lifetime, (&before, &after));
                 } else if let Some(slot) = table::vacancy(words, control, now, rule.when_full) {
                     table::occupy(&mut changes, words, (control, slot), hash, outcome.lifetime, &after);
                 } else {
                     decision.verdict =
                         if rule.when_full == WhenFull::Admit { Verdict::FullAdmitted } else { Verdict::FullRefused };
                 }
+            }
+            if matches!(ask, Ask::Look(_)) {
+                changes = Changes::default();
             }
             if txn::commit(words, self.handle(), control, seen, &changes) {
                 let granted = if decision.admits() { cost } else { 0 };
@@ -152,8 +190,9 @@ fn set_back(rule: &Rule, before: &Cell, back_ns: u64, now: UnixNanos) -> Cell {
     let mut after = Cell { at_ns: now, states: before.states };
     for (state, window) in after.states.iter_mut().zip(&rule.compiled) {
         *state = match *window {
-            Compiled::Rate { .. } => state.saturating_sub(back_ns),
-            Compiled::Quota { limit, period } => try_quota(limit, span(period, now), *state, 0, now).after,
+            Some(Compiled::Rate { .. }) => state.saturating_sub(back_ns),
+            Some(Compiled::Quota { limit, period }) => try_quota(limit, span(period, now), *state, 0, now).after,
+            None => *state,
         };
     }
     after
@@ -164,17 +203,19 @@ fn available(rule: &Rule, before: &States, now: UnixNanos) -> u64 {
     rule.compiled
         .iter()
         .zip(before)
-        .map(|(window, state)| try_window(window, *state, 0, now).remaining)
+        .filter_map(|(window, state)| Some(try_window(window.as_ref()?, *state, 0, now).remaining))
         .min()
         .unwrap_or(0)
 }
 
 fn weigh(rule: &Rule, before: &States, cost: u64, now: UnixNanos) -> Outcome {
-    let mut after = [0; STATES];
+    let mut after = *before;
     let mut lifetime = Lifetime::OVER;
     let mut decision =
         Decision { verdict: Verdict::Admitted, window: 0, limit: 0, remaining: u64::MAX, reset_ns: 0, retry_ns: 0 };
+    let mut first = true;
     for (index, window) in rule.compiled.iter().enumerate() {
+        let Some(window) = window else { continue };
         let trial = try_window(window, before[index], cost, now);
         after[index] = trial.after;
         lifetime.until_ns = lifetime.until_ns.max(trial.until_ns);
@@ -184,7 +225,8 @@ fn weigh(rule: &Rule, before: &States, cost: u64, now: UnixNanos) -> Outcome {
             (Verdict::Admitted, false) => true,
             (_, fits) => !fits && trial.retry_ns > decision.retry_ns,
         };
-        if tighter || index == 0 {
+        if tighter || first {
+            first = false;
             let verdict = if trial.fits { Verdict::Admitted } else { Verdict::Refused };
             let Trial { limit, remaining, reset_ns, retry_ns, .. } = trial;
             decision = Decision { verdict, window: index, limit, remaining, reset_ns, retry_ns };
@@ -242,17 +284,29 @@ fn try_rate((interval, capacity, burst, limit): (u64, u64, u64, u64), state: u64
     }
 }
 
-/// The state is the number of the period and the count in it.
+fn given_back(window: Option<&Compiled>, state: u64, cost: u64, now: UnixNanos) -> u64 {
+    match window {
+        Some(Compiled::Rate { interval, .. }) => state.saturating_sub(cost.saturating_mul(interval - 1)),
+        Some(Compiled::Quota { period, .. }) if state >> PERIOD_BIT >= span(*period, now).index => {
+            let version = (state & VERSION_MASK).wrapping_add(1 << COUNT_BITS) & VERSION_MASK;
+            let count = (state & COUNT_MASK).saturating_sub(cost);
+            state >> PERIOD_BIT << PERIOD_BIT | version | count
+        }
+        _ => state,
+    }
+}
+
+/// The state is the number of the period, and the count in it.
 fn try_quota(limit: u64, span: Span, state: u64, cost: u64, now: UnixNanos) -> Trial {
     // A period that is still to come: the clock was set back. What was counted counts in the present one.
-    let count = if state >> COUNT_BITS >= span.index { state & COUNT_MASK } else { 0 };
+    let count = if state >> PERIOD_BIT >= span.index { state & COUNT_MASK } else { 0 };
     let free = limit.saturating_sub(count);
     let left_ns = span.end_ns - now;
     let fits = cost <= free;
     let (after, remaining) = if fits { (count + cost, free - cost) } else { (count, free) };
     Trial {
         fits,
-        after: span.index << COUNT_BITS | after,
+        after: span.index << PERIOD_BIT | state & VERSION_MASK | after,
         until_ns: span.end_ns,
         limit,
         most: limit,

@@ -15,8 +15,6 @@ const MAX_DEBT: u64 = 1 << 61;
 /// A calendar period, UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Period {
-    /// From second 0.
-    Minute,
     /// From minute 0.
     Hour,
     /// From 00:00 UTC.
@@ -96,7 +94,8 @@ pub struct Rule {
     pub(crate) name: Box<str>,
     pub(crate) id: [u64; 2],
     pub(crate) windows: Box<[Window]>,
-    pub(crate) compiled: Box<[Compiled]>,
+    /// `None`: left out.
+    pub(crate) compiled: Box<[Option<Compiled>]>,
     pub(crate) when_full: WhenFull,
 }
 
@@ -108,9 +107,22 @@ impl Rule {
         if windows.is_empty() || windows.len() > STATES {
             return Err(RuleError::Windows);
         }
-        let compiled = windows.iter().map(compile).collect::<Result<Box<[_]>, _>>()?;
+        let compiled = windows.iter().map(|window| compile(window).map(Some)).collect::<Result<Box<[_]>, _>>()?;
         let kinds: Vec<u8> = windows.iter().map(kind).collect();
         Ok(Self { name: name.into(), id: identity(name, &kinds), windows: windows.into(), compiled, when_full })
+    }
+
+    /// The same rule for keys that some of its windows are not for: `left_out` says which. Those are neither looked at nor
+    /// changed; the others count what they counted before. `None`: no window would be left.
+    #[must_use]
+    pub fn without(&self, left_out: impl Fn(&Window) -> bool) -> Option<Self> {
+        let mut rule = self.clone();
+        for (compiled, window) in rule.compiled.iter_mut().zip(&self.windows) {
+            if left_out(window) {
+                *compiled = None;
+            }
+        }
+        rule.compiled.iter().any(Option::is_some).then_some(rule)
     }
 
     /// The name it was made with.
@@ -142,7 +154,6 @@ pub(crate) fn identity(name: &str, kinds: &[u8]) -> [u64; 2] {
 fn kind(window: &Window) -> u8 {
     match window {
         Window::Rate { .. } => b'r',
-        Window::Quota { period: Period::Minute, .. } => b'm',
         Window::Quota { period: Period::Hour, .. } => b'h',
         Window::Quota { period: Period::Day, .. } => b'd',
         Window::Quota { period: Period::Month, .. } => b'M',

@@ -50,6 +50,9 @@ pub(crate) struct Lifetime {
     pub used: u8,
 }
 
+/// What a lifetime is counted in.
+pub(crate) const LIFETIME_STEP_NS: u64 = 256;
+
 impl Lifetime {
     pub(crate) const OVER: Self = Self { until_ns: 0, used: 0 };
 
@@ -72,6 +75,11 @@ pub(crate) fn find(words: &[AtomicU64], control: usize, hash: KeyHash) -> Option
         words[tag_at(control, *slot)].load(Acquire) & !VERSION_BITS == tag
             && words[cell_at(control, *slot)].load(Acquire) == hash.rest
     })
+}
+
+/// Until when the cell is kept, but for less than a step: makes the same word again.
+pub(crate) fn kept_until(words: &[AtomicU64], (control, slot): (usize, usize)) -> UnixNanos {
+    (words[cell_at(control, slot) + 1].load(Acquire) >> 8).saturating_sub(1) << 8
 }
 
 pub(crate) fn read(words: &[AtomicU64], control: usize, slot: usize) -> Cell {

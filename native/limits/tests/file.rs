@@ -1,5 +1,5 @@
-//! Pins: what becomes of a file that is missing, damaged, truncated, of another layout, not a file, or in use; that limits
-//! survive a restart; and that no client's text is in it.
+//! Pins: what becomes of a file that is missing, damaged, truncated (also while it is open), of another layout, not a file,
+//! or in use; that limits survive a restart; and that no client's text is in it.
 
 // Reason: in a test, what was expected and did not come is the failure.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
@@ -23,6 +23,9 @@ fn once() -> Rule {
 fn open(path: &Path) -> Result<(Limits, Opened), OpenError> {
     Limits::open(path, &SMALL)
 }
+
+/// Something that another program does to the file.
+type Harm = Box<dyn Fn(&Path)>;
 
 fn overwrite(path: &Path, offset: u64, bytes: &[u8]) {
     OpenOptions::new().write(true).open(path).unwrap().write_all_at(bytes, offset).unwrap();
@@ -208,7 +211,7 @@ fn what_a_killed_process_left_half_done_is_finished_by_who_gets_its_descriptor()
 #[test]
 fn any_garbage_behind_the_header_is_survived_and_worn_off() {
     let mut numbers = Numbers(3);
-    let hourly = rule("h", &[rate(10, SECOND_NS, 10), Window::Quota { limit: 10, period: Period::Minute }]);
+    let hourly = rule("h", &[rate(10, SECOND_NS, 10), Window::Quota { limit: 10, period: Period::Hour }]);
     let nonces = ReplayWindow::new("n", 60 * SECOND_NS, WhenFull::ForgetLeastUsed).unwrap();
     let places = Concurrency::new("c", 5, SECOND_NS, WhenFull::ForgetLeastUsed).unwrap();
     for round in 0..20 {
@@ -242,4 +245,49 @@ fn any_garbage_behind_the_header_is_survived_and_worn_off() {
             }
         }
     }
+}
+
+#[test]
+fn a_file_that_is_cut_short_overwritten_or_taken_away_while_it_is_open_ends_no_process() {
+    let cut =
+        |length| move |path: &Path| fs::OpenOptions::new().write(true).open(path).unwrap().set_len(length).unwrap();
+    // What is done to it, and whether every decision notices at once.
+    let harms: [(Harm, bool); 6] = [
+        (Box::new(cut(0)), true),
+        (Box::new(cut(5000)), true),
+        (Box::new(|path| overwrite(path, 0, &[0; 128])), true),
+        (Box::new(|path| fs::write(path, "something else").unwrap()), true),
+        (Box::new(|path| overwrite(path, 40, &[7; 8])), false),
+        (Box::new(|path| fs::remove_file(path).unwrap()), false),
+    ];
+    for (nth, (harm, at_once)) in harms.iter().enumerate() {
+        let place = Place::new();
+        let mut limits = place.open();
+        let rule = once();
+        assert!(limits.decide(&rule, b"k", 1, NOW).admits());
+        assert!(limits.intact() && limits.current());
+        harm(place.path());
+        // In many buckets: behind the new end as well as before it.
+        for key in 0..1000_u32 {
+            limits.decide(&rule, &key.to_le_bytes(), 1, NOW);
+        }
+        assert_eq!(limits.intact(), !at_once, "{nth}");
+        assert!(!limits.current(), "{nth}");
+        drop(limits);
+        let (mut limits, opened) = open(place.path()).unwrap();
+        assert_ne!(opened, Opened::Kept, "{nth}");
+        assert!(limits.decide(&rule, b"k", 1, NOW).admits() && !limits.decide(&rule, b"k", 1, NOW).admits());
+        assert!(limits.intact() && limits.current());
+    }
+}
+
+#[test]
+fn one_that_was_cut_short_is_rebuilt_when_the_last_has_let_go() {
+    let place = Place::new();
+    let (one, other) = (place.open(), place.open());
+    fs::OpenOptions::new().write(true).open(place.path()).unwrap().set_len(100).unwrap();
+    drop(one);
+    assert!(matches!(open(place.path()), Err(OpenError::InUse(Flaw::Length))));
+    drop(other);
+    assert_eq!(open(place.path()).unwrap().1, Opened::Rebuilt(Flaw::Length));
 }
