@@ -8,6 +8,7 @@ mod exchanges;
 mod heads;
 mod idle_metrics;
 mod keys;
+mod limit_places;
 mod limits;
 mod parent;
 mod response_edits;

@@ -1,5 +1,6 @@
-//! The limits file for JavaScript: rules by number, decisions as a number and five more in memory that both share, so
-//! that one costs a single crossing and makes nothing. Here the clock is read; `polygate_limits` reads none.
+//! The limits file for JavaScript: rules by number, decisions as a number and six more a claim in memory that both share,
+//! so that one costs a single crossing and makes nothing. Places and replay windows: `limit_places.rs`. Here the clock is
+//! read; `polygate_limits` reads none.
 //!
 //! Everything of an object belongs to the thread that made it.
 
@@ -15,25 +16,54 @@ use napi::bindgen_prelude::{Env, Error, Object, Result};
 use napi::{JsValue, sys};
 use napi_derive::napi;
 use polygate_limits::{
-    Decision, Limits, NEVER, Opened, Options, Period, Rule, Verdict, WhenFull, Window, rate_limit_policy,
+    Claim, Concurrency, Decision, Limits, NEVER, Opened, Options, Period, ReplayWindow, Rule, Verdict, WhenFull,
+    Window, rate_limit_name, rate_limit_policy,
 };
 
 use crate::arguments::{Arguments, checked, method, value, wrong};
+use crate::limit_places::{self as places, Leases};
 
-/// Numbers of a decision: window, limit, remaining, seconds until all is there again, seconds to wait. `LimitDecision` in
-/// `ts/shared/native-limits.ts`.
-const DECISION_NUMBERS: usize = 5;
+/// Numbers of a decision: window, limit, remaining, seconds until all is there again, seconds to wait, verdict.
+/// `LimitDecision` in `ts/shared/native-limits.ts`.
+const DECISION_NUMBERS: usize = 6;
+/// Claims that one request can have, `mostClaims` there.
+const MOST_CLAIMS: usize = 8;
 const SECOND_NS: u64 = 1_000_000_000;
-/// The file has been closed.
-const CLOSED: i32 = -1;
+/// The file has been closed, or is not what it was.
+pub(crate) const CLOSED: i32 = -1;
+/// Of several claims, none refuses.
+const NONE_REFUSES: i32 = -2;
 
 /// Per open file. Freed with the environment.
-struct LimitFile {
-    limits: Option<Limits>,
+pub(crate) struct LimitFile {
+    pub limits: Option<Limits>,
     rules: Vec<Option<Rule>>,
-    /// `DECISION_NUMBERS` of them; the memory of a typed array that is kept.
+    pub windows: Vec<Option<ReplayWindow>>,
+    pub concurrencies: Vec<Option<Concurrency>>,
+    pub leases: Leases,
+    /// `DECISION_NUMBERS` for each of `MOST_CLAIMS`; the memory of a typed array that is kept.
     decision: *mut f64,
-    key: Vec<u8>,
+    decisions: Vec<Decision>,
+    pub key: Vec<u8>,
+}
+
+impl LimitFile {
+    /// Whether what was just decided means something. If not, the file is let go.
+    pub fn stands(&mut self) -> bool {
+        let stands = self.limits.as_ref().is_some_and(Limits::intact);
+        if !stands {
+            self.limits = None;
+        }
+        stands
+    }
+
+    fn tell(&mut self) {
+        for (index, decision) in self.decisions.iter().take(MOST_CLAIMS).enumerate() {
+            // SAFETY: the memory of the typed array that `create` made and keeps, of `MOST_CLAIMS` times
+            // `DECISION_NUMBERS`; JavaScript does not run now.
+            unsafe { self.decision.cast::<[f64; DECISION_NUMBERS]>().add(index).write(numbers(decision)) };
+        }
+    }
 }
 
 /// See `LimitWindow` in `ts/shared/native-limits.ts`.
@@ -78,7 +108,7 @@ fn create(env: Env, limits: Limits, found: &str) -> Result<Object<'static>> {
     let raw = env.raw();
     let (mut start, mut memory, mut decision) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
     let (mut kept, mut text) = (ptr::null_mut(), ptr::null_mut());
-    let length = DECISION_NUMBERS;
+    let length = DECISION_NUMBERS * MOST_CLAIMS;
     let float64 = sys::TypedarrayType::float64_array;
     // SAFETY: the environment is that of the running call, on its thread. The memory belongs to V8 and never moves; the
     // reference, which is never given back, keeps it for as long as the environment lives.
@@ -89,7 +119,16 @@ fn create(env: Env, limits: Limits, found: &str) -> Result<Object<'static>> {
         let bytes = found.as_ptr().cast();
         checked(sys::napi_create_string_utf8(raw, bytes, found.len() as isize, &raw mut text), "no text was made")?;
     }
-    let file = LimitFile { limits: Some(limits), rules: Vec::new(), decision: start.cast(), key: Vec::new() };
+    let file = LimitFile {
+        limits: Some(limits),
+        rules: Vec::new(),
+        windows: Vec::new(),
+        concurrencies: Vec::new(),
+        leases: Leases::new(),
+        decision: start.cast(),
+        decisions: Vec::new(),
+        key: Vec::new(),
+    };
     let data = Box::into_raw(Box::new(file)).cast::<c_void>();
     // SAFETY: as above; the hook runs once, after the last JS of the environment.
     unsafe { sys::napi_add_env_cleanup_hook(raw, Some(free), data) };
@@ -98,9 +137,22 @@ fn create(env: Env, limits: Limits, found: &str) -> Result<Object<'static>> {
         value(c"decision", decision),
         value(c"opened", text),
         method(c"rule", rule, data),
+        method(c"ruleWithout", rule_without, data),
         method(c"dropRule", drop_rule, data),
         method(c"policy", policy, data),
+        method(c"windowNames", window_names, data),
         method(c"decide", decide, data),
+        method(c"decideAll", decide_all, data),
+        method(c"giveBack", give_back, data),
+        method(c"replayWindow", places::replay_window, data),
+        method(c"dropReplayWindow", places::drop_replay_window, data),
+        method(c"replay", places::replay, data),
+        method(c"concurrency", places::concurrency, data),
+        method(c"dropConcurrency", places::drop_concurrency, data),
+        method(c"acquire", places::acquire, data),
+        method(c"release", places::release, data),
+        method(c"renew", places::renew, data),
+        method(c"current", current, data),
         method(c"close", close, data),
     ];
     // SAFETY: as above; names and callbacks are static.
@@ -116,9 +168,27 @@ unsafe extern "C" fn free(data: *mut c_void) {
 
 /// # Safety
 /// `data` is that of a function made by `create`, on the environment's thread, one call at a time.
-unsafe fn this<'a>(data: *mut c_void) -> &'a mut LimitFile {
+pub(crate) unsafe fn this<'a>(data: *mut c_void) -> &'a mut LimitFile {
     // SAFETY: the caller's promise.
     unsafe { &mut *data.cast::<LimitFile>() }
+}
+
+/// Puts a thing where there is room: its number, valid until its place is emptied.
+pub(crate) fn put<T>(places: &mut Vec<Option<T>>, thing: T) -> usize {
+    let index = places.iter().position(Option::is_none).unwrap_or_else(|| {
+        places.push(None);
+        places.len() - 1
+    });
+    places[index] = Some(thing);
+    index
+}
+
+pub(crate) fn when_full(admits: bool) -> WhenFull {
+    if admits { WhenFull::Admit } else { WhenFull::ForgetLeastUsed }
+}
+
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
 }
 
 /// `rule(name, windows, admitWhenFull)`: a number, valid until `dropRule`.
@@ -127,16 +197,23 @@ unsafe extern "C" fn rule(env: sys::napi_env, info: sys::napi_callback_info) -> 
         let name = call.object_at::<String>(0)?;
         let windows = call.object_at::<Vec<LimitWindow>>(1)?;
         let windows = windows.iter().map(LimitWindow::compile).collect::<Result<Vec<_>>>()?;
-        let when_full = if call.object_at::<bool>(2)? { WhenFull::Admit } else { WhenFull::ForgetLeastUsed };
-        let rule = Rule::new(&name, &windows, when_full).map_err(wrong)?;
+        let rule = Rule::new(&name, &windows, when_full(call.object_at::<bool>(2)?)).map_err(wrong)?;
+        // SAFETY: as in `this`.
+        call.integer(put(&mut unsafe { this(call.data) }.rules, rule) as i32)
+    })
+}
+
+/// `ruleWithout(rule, rates, quotas)`: the same rule without its rates, its quotas; -1: without windows.
+unsafe extern "C" fn rule_without(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Arguments::<3>::answer(env, info, |call| {
+        let (rates, quotas) = (call.object_at::<bool>(1)?, call.object_at::<bool>(2)?);
         // SAFETY: as in `this`.
         let rules = &mut unsafe { this(call.data) }.rules;
-        let index = rules.iter().position(Option::is_none).unwrap_or_else(|| {
-            rules.push(None);
-            rules.len() - 1
+        let rest = rule_at(rules, call.number_at(0)?)?.without(|window| match window {
+            Window::Rate { .. } => rates,
+            Window::Quota { .. } => quotas,
         });
-        rules[index] = Some(rule);
-        call.integer(index as i32)
+        call.integer(rest.map_or(-1, |rest| put(rules, rest) as i32))
     })
 }
 
@@ -156,8 +233,18 @@ unsafe extern "C" fn drop_rule(env: sys::napi_env, info: sys::napi_callback_info
 unsafe extern "C" fn policy(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Arguments::<1>::answer(env, info, |call| {
         // SAFETY: as in `this`.
-        let rule = unsafe { this(call.data) }.rules.get(call.number_at(0)?).and_then(Option::as_ref);
-        call.latin1(rate_limit_policy(rule_or(rule)?).as_bytes())
+        let rule = rule_at(&unsafe { this(call.data) }.rules, call.number_at(0)?)?;
+        call.latin1(rate_limit_policy(rule).as_bytes())
+    })
+}
+
+/// `windowNames(rule)`: what `RateLimit` calls its windows, a line each.
+unsafe extern "C" fn window_names(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Arguments::<1>::answer(env, info, |call| {
+        // SAFETY: as in `this`.
+        let rule = rule_at(&unsafe { this(call.data) }.rules, call.number_at(0)?)?;
+        let names: Vec<_> = (0..rule.windows().len()).map(|window| rate_limit_name(rule, window)).collect();
+        call.latin1(names.join("\n").as_bytes())
     })
 }
 
@@ -165,37 +252,105 @@ unsafe extern "C" fn policy(env: sys::napi_env, info: sys::napi_callback_info) -
 unsafe extern "C" fn decide(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Arguments::<2>::answer(env, info, |call| {
         // SAFETY: as in `this`.
-        let LimitFile { limits, rules, decision, key } = unsafe { this(call.data) };
-        let rule = rule_or(rules.get(call.number_at(0)?).and_then(Option::as_ref))?;
-        key.clear();
-        if !call.append_latin1(1, key) {
+        let file = unsafe { this(call.data) };
+        file.key.clear();
+        if !call.append_latin1(1, &mut file.key) {
             return Err(wrong("a key is a text"));
         }
-        let Some(limits) = limits else { return call.integer(CLOSED) };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
-        let decided = limits.decide(rule, key, 1, now);
-        // SAFETY: the memory of the typed array that `create` made and keeps; JavaScript does not run now.
-        unsafe { decision.cast::<[f64; DECISION_NUMBERS]>().write(numbers(&decided)) };
-        call.integer(match decided.verdict {
-            Verdict::Admitted => 0,
-            Verdict::Refused => 1,
-            Verdict::FullRefused => 2,
-            Verdict::FullAdmitted => 3,
-        })
+        let rule = rule_at(&file.rules, call.number_at(0)?)?;
+        let Some(limits) = &mut file.limits else { return call.integer(CLOSED) };
+        let decided = limits.decide(rule, &file.key, 1, now());
+        file.decisions.clear();
+        file.decisions.push(decided);
+        if !file.stands() {
+            return call.integer(CLOSED);
+        }
+        file.tell();
+        call.integer(verdict_number(decided.verdict))
     })
 }
 
-/// `close()`: lets go of the file. Decisions are `CLOSED` from then on.
-unsafe extern "C" fn close(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    Arguments::<0>::answer(env, info, |call| {
+/// `decideAll(count, rule, key, rule, key, ...)`: asks for one cell of each, or of none. The claim that refuses, from 0, or
+/// `NONE_REFUSES`. Fills `decision`.
+unsafe extern "C" fn decide_all(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Arguments::<{ 1 + 2 * MOST_CLAIMS }>::answer(env, info, |call| {
+        let count = call.number_at(0)?.min(MOST_CLAIMS);
         // SAFETY: as in `this`.
-        unsafe { this(call.data) }.limits = None;
+        let file = unsafe { this(call.data) };
+        file.key.clear();
+        let mut ends = [0; MOST_CLAIMS];
+        for (claim, end) in ends.iter_mut().enumerate().take(count) {
+            if !call.append_latin1(2 + 2 * claim, &mut file.key) {
+                return Err(wrong("a key is a text"));
+            }
+            *end = file.key.len();
+        }
+        let first = rule_at(&file.rules, call.number_at(1)?)?;
+        let mut claims = [Claim { rule: first, key: b"" }; MOST_CLAIMS];
+        let mut begin = 0;
+        for (claim, end) in ends.into_iter().enumerate().take(count) {
+            let rule = rule_at(&file.rules, call.number_at(1 + 2 * claim)?)?;
+            claims[claim] = Claim { rule, key: &file.key[begin..end] };
+            begin = end;
+        }
+        let Some(limits) = &mut file.limits else { return call.integer(CLOSED) };
+        let refusing = limits.decide_all(&claims[..count], &mut file.decisions, now());
+        if !file.stands() {
+            return call.integer(CLOSED);
+        }
+        file.tell();
+        call.integer(refusing.map_or(NONE_REFUSES, |index| index as i32))
+    })
+}
+
+/// `giveBack(rule, key)`: a cell that was taken for a request which something else then refused.
+unsafe extern "C" fn give_back(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Arguments::<2>::answer(env, info, |call| {
+        // SAFETY: as in `this`.
+        let file = unsafe { this(call.data) };
+        file.key.clear();
+        if !call.append_latin1(1, &mut file.key) {
+            return Err(wrong("a key is a text"));
+        }
+        let rule = rule_at(&file.rules, call.number_at(0)?)?;
+        if let Some(limits) = &mut file.limits {
+            limits.give_back(rule, &file.key, 1, now());
+        }
         Ok(ptr::null_mut())
     })
 }
 
-fn rule_or(rule: Option<&Rule>) -> Result<&Rule> {
-    rule.ok_or_else(|| wrong("no such rule"))
+/// `current()`: whether the open file is still the one at its path, and whole.
+unsafe extern "C" fn current(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Arguments::<0>::answer(env, info, |call| {
+        // SAFETY: as in `this`.
+        call.boolean(unsafe { this(call.data) }.limits.as_ref().is_some_and(Limits::current))
+    })
+}
+
+/// `close()`: lets go of the file, and gives all places back. Decisions are `CLOSED` from then on.
+unsafe extern "C" fn close(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Arguments::<0>::answer(env, info, |call| {
+        // SAFETY: as in `this`.
+        let file = unsafe { this(call.data) };
+        if let Some(mut limits) = file.limits.take() {
+            file.leases.end_all(&mut limits, now());
+        }
+        Ok(ptr::null_mut())
+    })
+}
+
+fn rule_at(rules: &[Option<Rule>], index: usize) -> Result<&Rule> {
+    rules.get(index).and_then(Option::as_ref).ok_or_else(|| wrong("no such rule"))
+}
+
+fn verdict_number(verdict: Verdict) -> i32 {
+    match verdict {
+        Verdict::Admitted => 0,
+        Verdict::Refused => 1,
+        Verdict::FullRefused => 2,
+        Verdict::FullAdmitted => 3,
+    }
 }
 
 // Reason: limits are below 2^37, and seconds of 64-bit nanoseconds below 2^35.
@@ -208,5 +363,6 @@ fn numbers(decision: &Decision) -> [f64; DECISION_NUMBERS] {
         decision.remaining as f64,
         seconds(decision.reset_ns),
         seconds(decision.retry_ns),
+        f64::from(verdict_number(decision.verdict)),
     ]
 }
