@@ -14,7 +14,7 @@ routes:
 
 /** All there are, in the order of the schema. */
 const lookerNames = 'ipAllow, ipDeny, key'
-const guardNames = `${lookerNames}, rateLimit, quota, anyOf, allOf`
+const guardNames = `${lookerNames}, rateLimit, quota, concurrency, anyOf, allOf`
 
 const keyForm = 'expected a key of 8 to 512 printable ASCII characters without blanks'
 
@@ -184,11 +184,11 @@ routes:
       '7:29 routes[0].guards[0].rateLimit.limit: found number 0, expected a whole number from 1 to 1000000000',
       '8:37 routes[0].guards[1].rateLimit.per: found "0s", expected a period as 1s, 10s, 1m or 1h, at most 24h',
       '9:37 routes[0].guards[2].rateLimit.per: found "25h", expected a period as 1s, 10s, 1m or 1h, at most 24h',
-      '9:46 routes[0].guards[2].rateLimit.by: found "ip", expected address, consumer, route, or header: and the name of one',
+      '9:46 routes[0].guards[2].rateLimit.by: found "ip", expected address, consumer, key, route, or header: and the name of one',
       '10:29 routes[0].guards[3].rateLimit.limit: found number 1.5, expected a whole number from 1 to 1000000000',
       '10:39 routes[0].guards[3].rateLimit.per: found "second", expected a period as 1s, 10s, 1m or 1h, at most 24h',
       '10:54 routes[0].guards[3].rateLimit.burst: found number 0, expected a whole number from 1 to 1000000000',
-      '10:61 routes[0].guards[3].rateLimit.by: found "header:", expected address, consumer, route, or header: and the name of one',
+      '10:61 routes[0].guards[3].rateLimit.by: found "header:", expected address, consumer, key, route, or header: and the name of one',
       '11:20 routes[0].guards[4].rateLimit: limit is missing (Requests in a period)',
       '11:31 routes[0].guards[4].rateLimit.limits: unknown key, expected one of limit, per, burst, by, onFailure; did you mean limit?',
       '12:52 routes[0].guards[5].rateLimit.onFailure: found "maybe", expected one of closed, open',

@@ -131,8 +131,8 @@ routes:
     { sha256: digest, notAfterMs: Date.UTC(2027, 0, 1) },
   ]
   assert.deepEqual(plan.consumers, [
-    { name: 'alice', keys, tags: ['gold'], metadata: { a: 'b' } },
-    { name: 'bob', keys: [], tags: [], metadata: {} },
+    { name: 'alice', keys, limits: [], tags: ['gold'], metadata: { a: 'b' } },
+    { name: 'bob', keys: [], limits: [], tags: [], metadata: {} },
   ])
   assert.deepEqual(
     plan.routes.map(({ guards }) => guards),
@@ -166,4 +166,32 @@ test('limits by the same are one guard, in the place of the first, under a name 
   const rules = names.map(([guard]) => (guard?.kind === 'limit' ? guard.rule : ''))
   assert.equal(new Set(rules).size, 2)
   for (const rule of rules) assert.match(rule, /^a{40}:[0-9a-f]{20}$/)
+})
+
+test("a consumer's own limits come after the last guard that says who it is, unless a limit by consumer says where", () => {
+  const plan = planOf(`counting: { file: counts, keys: 5000 }
+consumers:
+  alice: { keys: [ a-key-of-alice ], rateLimit: { limit: 5, per: 1m, burst: 9 }, quota: { limit: 7, per: day, onFailure: open } }
+routes:
+  - { name: a, match: {}, respond: {}, guards: [ { rateLimit: { limit: 1, per: 1s } }, { anyOf: [ { key: { header: k } }, { ipAllow: [ "::1" ] } ] }, { ipDeny: [ "::2" ] } ] }
+  - { name: b, match: { path: /b }, respond: {}, guards: [ { key: { header: k } }, { ipDeny: [ "::2" ] }, { quota: { limit: 3, per: day } }, { concurrency: { limit: 4, by: key } } ] }
+  - { name: c, match: { path: /c }, respond: {}, guards: [ { rateLimit: { limit: 1, per: 1s } } ] }
+`)
+  assert.deepEqual(plan.counting, { file: resolve('counts'), keys: 5000, replays: 1_000_000 })
+  assert.deepEqual(plan.consumers[0]?.limits, [
+    { window: { kind: 'rate', limit: 5, periodMs: 60_000, burst: 9 }, onFailure: 'closed' },
+    { window: { kind: 'day', limit: 7, periodMs: 0, burst: 0 }, onFailure: 'open' },
+  ])
+  assert.deepEqual(
+    plan.routes.map(({ guards }) => guards.map(({ kind }) => kind)),
+    [['limit', 'any', 'own-limits', 'address'], ['key', 'address', 'limit', 'concurrency'], ['limit']],
+  )
+  assert.deepEqual(plan.routes[1]?.guards[3], {
+    kind: 'concurrency',
+    rule: 'b:key',
+    by: 'key',
+    header: '',
+    limit: 4,
+    onFailure: 'closed',
+  })
 })

@@ -29,6 +29,7 @@ routes:
     listen: [{ address: '0.0.0.0', port: 8080, tls: null }],
     workers: 'auto',
     admin: null,
+    counting: { file: null, keys: 100_000, replays: 1_000_000 },
     limits: {
       maxHeadBytes: 16384,
       maxHeaders: 98,

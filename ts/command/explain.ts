@@ -2,7 +2,15 @@
 // read by the same native code as a real one, so that what is refused there is refused here.
 import { parseArgs } from 'node:util'
 import { ConfigErrors, findConfigFile, loadConfig } from '../config/load.ts'
-import type { CheckPlan, GuardPlan, HeaderEditsPlan, Plan, RoutePlan } from '../config/plan.ts'
+import type {
+  CheckPlan,
+  ConcurrencyGuardPlan,
+  GuardPlan,
+  HeaderEditsPlan,
+  LimitGuardPlan,
+  Plan,
+  RoutePlan,
+} from '../config/plan.ts'
 import type { Explanation } from '../gateway/match/explain.ts'
 import { compileRouter } from '../gateway/match/router.ts'
 import { compileRedirect, compileTarget } from '../gateway/match/target.ts'
@@ -153,8 +161,15 @@ function checkText(guard: CheckPlan): string {
   }
   if (guard.kind === 'address')
     return `addresses: ${guard.allow ? 'only' : 'none'} of ${guard.blocks.join(', ')}, else 403`
+  if (guard.kind === 'own-limits') return 'the limits that a consumer has of its own; past them 429'
+  return limitText(guard)
+}
+
+function limitText(guard: LimitGuardPlan | ConcurrencyGuardPlan): string {
   const by = guard.by === 'header' ? `header ${guard.header}` : guard.by
-  return `limits by ${by}: ${guard.windows.map(windowText).join(', ')}; past them 429`
+  return guard.kind === 'limit'
+    ? `limits by ${by}: ${guard.windows.map(windowText).join(', ')}; past them 429`
+    : `at most ${guard.limit} at once by ${by}; past them 429`
 }
 
 const windowText = ({ kind, limit, periodMs, burst }: LimitWindow): string =>

@@ -1,6 +1,31 @@
 // The checks among a route's guards, wherever they stand: for those who must know what a route looks at (which credentials
-// to hide from the upstream and the log), and not in which order. Used by the stages forward and record.
-import type { CheckPlan, GuardPlan } from './plan.ts'
+// to hide from the upstream and the log), and not in which order. Used by the stages forward and record,
+// by control and by the compiler.
+import type { CheckPlan, ConcurrencyGuardPlan, GuardPlan, LimitGuardPlan, OwnLimitsGuardPlan, Plan } from './plan.ts'
+
+/** Whether it counts, so that it needs the file of `counting`. */
+export const isLimit = (guard: GuardPlan): guard is LimitGuardPlan | ConcurrencyGuardPlan | OwnLimitsGuardPlan =>
+  guard.kind === 'limit' || guard.kind === 'concurrency' || guard.kind === 'own-limits'
+
+const saysWho = (check: CheckPlan): boolean => !isLimit(check) && check.kind !== 'address'
+
+/** Whether it may say which consumer the client is. */
+export const isCredential = (guard: GuardPlan): boolean => checksOf([guard]).some(saysWho)
+
+/** Whether a plan counts anything at all. A guard that has a replay window does, too. */
+export const usesCounting = ({ routes }: Pick<Plan, 'routes'>): boolean =>
+  routes.some(({ guards }) => checksOf(guards).some(isLimit))
 
 export const checksOf = (guards: readonly GuardPlan[]): readonly CheckPlan[] =>
   guards.flatMap(guard => (guard.kind === 'any' ? guard.of.flat() : [guard]))
+
+/** Limits beside one another, which are decided together; other guards by themselves. */
+export function runsOfLimits(plans: readonly GuardPlan[]): readonly (readonly GuardPlan[])[] {
+  const runs: GuardPlan[][] = []
+  for (const plan of plans) {
+    const run = runs.at(-1)
+    if (run !== undefined && isLimit(plan) && isLimit(run[0]!)) run.push(plan)
+    else runs.push([plan])
+  }
+  return runs
+}

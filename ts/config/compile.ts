@@ -11,6 +11,7 @@ import type { NamedFiles } from './named-files.ts'
 import type {
   ActionPlan,
   BalancePlan,
+  ConsumerPlan,
   EndpointPlan,
   EndpointTlsPlan,
   HeaderEditsPlan,
@@ -33,7 +34,8 @@ export interface CompileOptions {
 export function compile(config: Config, options: CompileOptions): Plan {
   const absolute = (file: string): string => resolve(options.folder, file)
   const names = [...config.upstreams.keys()]
-  const { accessLog, admin, limits } = config
+  const { accessLog, admin, counting, limits } = config
+  const consumers = [...config.consumers].map(([name, consumer]) => consumerPlan(name, consumer))
   const plan = {
     listen: config.listen.map(listener => listenPlan(listener, absolute, options.files)),
     workers: config.workers === 'auto' ? availableParallelism() : config.workers,
@@ -43,9 +45,11 @@ export function compile(config: Config, options: CompileOptions): Plan {
     accessLog: accessLog && { ...accessLog, target: logTarget(accessLog.target, absolute) },
     forwarded: { ...config.forwarded },
     upstreams: [...config.upstreams].map(([name, upstream]) => upstreamPlan(name, upstream, absolute)),
-    consumers: [...config.consumers].map(([name, consumer]) => consumerPlan(name, consumer)),
-    limitsFile: null,
-    routes: config.routes.map((route, index) => routePlan(route, index, names, limits.maxBodyBytes, options)),
+    consumers,
+    counting: { ...counting, file: counting.file === null ? null : absolute(counting.file) },
+    routes: config.routes.map((route, index) =>
+      routePlan(route, index, names, consumers, limits.maxBodyBytes, options),
+    ),
   }
   const settled = { ...plan, accessLog: plan.accessLog || null }
   return { version: planVersion(settled, options.files), ...settled }
@@ -157,6 +161,7 @@ function routePlan(
   route: RouteConfig,
   index: number,
   upstreamNames: readonly string[],
+  consumers: readonly ConsumerPlan[],
   maxBodyBytes: number,
   options: CompileOptions,
 ): RoutePlan {
@@ -175,7 +180,10 @@ function routePlan(
       priority: match.priority,
     },
     action: actionPlan(route, upstreamNames),
-    guards: guardPlans(route),
+    guards: guardPlans(
+      route,
+      consumers.some(({ limits }) => limits.length > 0),
+    ),
     cors:
       (route.cors && {
         ...route.cors,

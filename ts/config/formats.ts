@@ -260,7 +260,8 @@ export const period = (text: string): string | null => {
 export const limitedBy = (text: string): string | null =>
   text === 'address' ||
   text === 'consumer' ||
+  text === 'key' ||
   text === 'route' ||
   /^header:[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/.test(text)
     ? null
-    : 'address, consumer, route, or header: and the name of one'
+    : 'address, consumer, key, route, or header: and the name of one'

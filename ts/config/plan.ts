@@ -15,8 +15,7 @@ export interface Plan {
   readonly forwarded: ForwardedPlan
   readonly upstreams: readonly UpstreamPlan[]
   readonly consumers: readonly ConsumerPlan[]
-  /** Where limits are counted, an absolute file name; control sets it. null: no route has limits. */
-  readonly limitsFile: string | null
+  readonly counting: CountingPlan
   readonly routes: readonly RoutePlan[]
 }
 
@@ -62,6 +61,14 @@ export interface LimitsPlan {
   readonly maxRequestsPerConnection: number
   /** Requests in flight in one worker; past them 503 overloaded. */
   readonly maxConcurrentRequests: number
+}
+
+/** Where limits and replay windows are counted. */
+export interface CountingPlan {
+  /** Absolute. Control sets it where the configuration does not, and to null where nothing is counted. */
+  readonly file: string | null
+  readonly keys: number
+  readonly replays: number
 }
 
 export interface ServerTimeoutsPlan {
@@ -174,8 +181,16 @@ export interface RoutePlan {
 export interface ConsumerPlan {
   readonly name: string
   readonly keys: readonly ConsumerKeyPlan[]
+  /** Of its own, over all routes. */
+  readonly limits: readonly OwnLimitPlan[]
   readonly tags: readonly string[]
   readonly metadata: Readonly<Record<string, string>>
+}
+
+/** One window by itself. Consumers with the same one share the rule and have each their own count. */
+export interface OwnLimitPlan {
+  readonly window: LimitWindow
+  readonly onFailure: 'closed' | 'open'
 }
 
 export interface ConsumerKeyPlan {
@@ -186,7 +201,7 @@ export interface ConsumerKeyPlan {
 }
 
 /** One of the kinds of guards. */
-export type CheckPlan = KeyGuardPlan | LimitGuardPlan | AddressGuardPlan
+export type CheckPlan = KeyGuardPlan | AddressGuardPlan | LimitGuardPlan | ConcurrencyGuardPlan | OwnLimitsGuardPlan
 
 export type GuardPlan = CheckPlan | AnyGuardPlan
 
@@ -211,12 +226,30 @@ export interface AddressGuardPlan {
   readonly blocks: readonly string[]
 }
 
+export type LimitedBy = 'address' | 'consumer' | 'key' | 'route' | 'header'
+
+/** Requests of a route in flight at once. */
+export interface ConcurrencyGuardPlan {
+  readonly kind: 'concurrency'
+  /** As of LimitGuardPlan. */
+  readonly rule: string
+  readonly by: LimitedBy
+  readonly header: string
+  readonly limit: number
+  readonly onFailure: 'closed' | 'open'
+}
+
+/** Where the limits that a consumer has of its own are decided on a route without a limit by consumer. */
+export interface OwnLimitsGuardPlan {
+  readonly kind: 'own-limits'
+}
+
 /** Rate limits and quotas of a route by the same thing: they are decided together, and a request counts in all or none. */
 export interface LimitGuardPlan {
   readonly kind: 'limit'
   /** Names the counts, in the file and in the RateLimit headers. */
   readonly rule: string
-  readonly by: 'address' | 'consumer' | 'route' | 'header'
+  readonly by: LimitedBy
   /** Of `by: header`, in lower case; else ''. */
   readonly header: string
   readonly windows: readonly LimitWindow[]

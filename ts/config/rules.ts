@@ -9,7 +9,8 @@ import {
   strippablePrefix,
   uniqueRouteNames,
 } from './rules/routes.ts'
-import { distinctKeys, soundKeyGuards, soundLimits } from './rules/guards.ts'
+import { distinctKeys, soundKeyGuards } from './rules/guards.ts'
+import { soundLimits } from './rules/limits.ts'
 import type { Rule } from './rules/rule.ts'
 import { distinctListeners, distinctServerNames, guardedAdmin } from './rules/server.ts'
 import { distinctPeers, soundHealth, usedTls, weightedPeers } from './rules/upstreams.ts'

@@ -2,6 +2,7 @@
 // default. A new capability is one file under schema/ and one line here.
 import { either, object, whole, word, type ValueOf } from './shapes.ts'
 import { consumers } from './schema/consumer.ts'
+import { counting } from './schema/limit.ts'
 import { listen } from './schema/listen.ts'
 import { routes } from './schema/route.ts'
 import { accessLog, admin, forwarded, limits, timeouts } from './schema/server.ts'
@@ -24,6 +25,7 @@ export const configShape = object(
     workers,
     admin,
     limits,
+    counting,
     timeouts,
     accessLog,
     forwarded,

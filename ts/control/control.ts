@@ -8,7 +8,7 @@ import { AdminServer, type AdminSubject, type ReloadResult } from './admin.ts'
 import { Names } from './dns.ts'
 import { exposition, type ProcessRow } from './exposition.ts'
 import { readLastGood, saveLastGood } from './last-good.ts'
-import { withLimitsFile } from './limits-file.ts'
+import { refuseOtherSizes, withCountingFile } from './counting.ts'
 import { MetricsTotals } from './metrics.ts'
 import { claimPorts, removeSocket, socketPaths } from './ports.ts'
 import { Reloads } from './reloads.ts'
@@ -100,7 +100,7 @@ export class Control extends EventEmitter<ControlEvents> implements AdminSubject
   /** Rejects, with nothing left running, where the gateway cannot start: the message says why, a line a reason. */
   async start(): Promise<void> {
     try {
-      const configured = await claimPorts(this.#withLimits(await this.#loadOrLastGood()), null)
+      const configured = await claimPorts(this.#withCounting(await this.#loadOrLastGood()), null)
       this.#claimed = configured
       if (this.#stopping) throw new StartFailure('stopped while starting')
       // Workers need most of the time there is: they load while names are resolved and the admin port is opened.
@@ -187,8 +187,8 @@ export class Control extends EventEmitter<ControlEvents> implements AdminSubject
     }
   }
 
-  #withLimits(plan: Plan): Plan {
-    return withLimitsFile(plan, this.#options.lastGoodFile, this.#log)
+  #withCounting(plan: Plan): Plan {
+    return withCountingFile(plan, this.#options.lastGoodFile, this.#log)
   }
 
   async #reload(): Promise<ReloadResult> {
@@ -196,7 +196,9 @@ export class Control extends EventEmitter<ControlEvents> implements AdminSubject
     try {
       if (this.#stopping || !this.#configured) throw new Error('the gateway is stopping')
       const before = this.#configured
-      const configured = await claimPorts(this.#withLimits(await this.#options.load()), before)
+      const wanted = this.#withCounting(await this.#options.load())
+      refuseOtherSizes(before.counting, wanted.counting)
+      const configured = await claimPorts(wanted, before)
       this.#claimed = configured
       await this.#names.learn(configured, namesWaitMs)
       const { admin } = configured

@@ -6,6 +6,7 @@ import type { ConsumerPlan, HeaderPair, Plan, RoutePlan } from '../config/plan.t
 import { errorKinds, type ErrorCode } from '../shared/errors.ts'
 import type { GuardOutcome } from '../shared/guard-outcomes.ts'
 import { firstDirectSlot } from '../shared/native-direct.ts'
+import type { CountedCell } from '../shared/native-limits.ts'
 import type { Pipeline } from './pipeline.ts'
 
 /** What a stage says: go on with the next one, send `exchange.answer`, or somebody will continue later. */
@@ -113,6 +114,12 @@ export class Exchange {
 
   /** Who a guard has found the client to be. */
   consumer: Consumer | null = null
+  /** Names that consumer's credential, or ''. */
+  credential = ''
+  /** Holds its places under concurrency limits until it ends; 0: none. */
+  lease = 0
+  /** Cells that are given back if a later limit refuses; null: none are remembered. */
+  counted: CountedCell[] | null = null
   /** What a guard has refused it for, for the log: may say more than the client is told. */
   refusedFor: GuardOutcome | null = null
   /** The step of the route's guards that has it, while one answers later. */
@@ -337,6 +344,8 @@ export class Exchanges {
     exchange.route = null
     exchange.captures = null
     exchange.consumer = null
+    exchange.lease = 0
+    exchange.counted = null
     exchange.refusedFor = null
     exchange.refusals = null
     exchange.consumerBefore = null

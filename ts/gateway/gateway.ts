@@ -27,7 +27,7 @@ import { EndpointRegistry } from './forward/endpoints.ts'
 import type { Upstreams } from './forward/upstreams.ts'
 import { healthGauges, poolGauges } from './forward/gauges.ts'
 import { WebSockets } from './forward/web-socket.ts'
-import { LimitStore } from './guard/limit-store.ts'
+import { LimitStores } from './guard/limit-store.ts'
 import type { AccessLog } from './record/access-log.ts'
 import { AccessLogs } from './record/access-logs.ts'
 import { WorkerMetrics } from './record/metrics.ts'
@@ -70,7 +70,7 @@ export function createGateway(): Gateway {
   let drainLook: NodeJS.Timeout | undefined
   const stalls = new StallReport(log)
   const accessLogs = new AccessLogs(log)
-  const limits = new LimitStore(log)
+  const limits = new LimitStores(log)
 
   const events = frontEnd.hooked ? nativeExchanges.direct(client, onEvents, statusLines.join('\n')) : null
   const commands = new DirectCommands(events?.commands ?? new Int32Array(1), () => nativeExchanges.run())
@@ -324,6 +324,7 @@ export function createGateway(): Gateway {
           drained = null
           listeners.closeAll()
           client.close()
+          limits.close()
           void (accessLog?.close() ?? Promise.resolve()).then(resolve)
         }
         const timer = setTimeout(done, deadlineMs)

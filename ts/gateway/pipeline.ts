@@ -16,6 +16,8 @@ export interface Stages {
     readonly settle: (exchange: Exchange, verdict: Verdict) => Verdict
     /** The body that a guard waited for is there. */
     readonly recheck: Stage
+    /** Gives back the places that the exchange has taken. */
+    readonly leave: (exchange: Exchange) => void
   }
   readonly local: Stage
   readonly forward: {
@@ -86,6 +88,7 @@ export function pipeline({ accept, match, guard, local, forward, respond, record
 
     ended(exchange) {
       record(exchange) // counts, logs, after the last byte
+      if (exchange.lease !== 0) guard.leave(exchange) // its place under a concurrency limit is free
     },
   }
 }

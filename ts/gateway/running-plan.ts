@@ -16,7 +16,7 @@ import { webSocketForward } from './forward/web-socket-forward.ts'
 import { crossOrigin } from './guard/cors.ts'
 import { guardStage } from './guard/guard.ts'
 import { compileGuards } from './guard/guards.ts'
-import type { LimitStore } from './guard/limit-store.ts'
+import type { LimitStores } from './guard/limit-store.ts'
 import { localStage, matchStage } from './match/match.ts'
 import { compileTarget } from './match/target.ts'
 import { pipeline } from './pipeline.ts'
@@ -37,7 +37,7 @@ export interface WorkerParts {
   readonly commands: DirectCommands
   readonly registry: EndpointRegistry
   readonly webSockets: WebSockets
-  readonly limits: LimitStore
+  readonly limits: LimitStores
   readonly accessLogs: AccessLogs
   readonly metrics: WorkerMetrics
   readonly respond: Respond
@@ -107,6 +107,7 @@ export function prepareRunningPlan(plan: Plan, parts: WorkerParts): PreparedPlan
           metrics: counted,
           answer: respond.answer,
           finish: parts.finish,
+          outlive: exchange => guards?.outlive(exchange) ?? null,
         }),
       }),
       respond,

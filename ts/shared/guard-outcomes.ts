@@ -17,6 +17,8 @@ export const guardOutcomes = [
   ['address', 'not allowed'],
   ['address', 'denied'],
   ['consumers', 'differ'],
+  ['concurrency', 'admitted'],
+  ['concurrency', 'limited'],
 ] as const
 
 export const GuardOutcome = {
@@ -38,6 +40,8 @@ export const GuardOutcome = {
   addressDenied: 13,
   /** Two credentials of one request belong to two consumers. */
   consumersDiffer: 14,
+  concurrencyAdmitted: 15,
+  concurrencyLimited: 16,
 } as const
 
 export type GuardOutcome = (typeof GuardOutcome)[keyof typeof GuardOutcome]

@@ -55,7 +55,7 @@ export function planOf(...upstreams: readonly UpstreamPlan[]): Plan {
     forwarded: { trustedProxies: [], rfc7239: false, via: false },
     upstreams,
     consumers: [],
-    limitsFile: null,
+    counting: { file: null, keys: 1000, replays: 1000 },
     routes: [],
   }
 }

@@ -1,6 +1,7 @@
 // Consumers: who calls the gateway, and by which keys they are known. Keys are secrets: no error shows one.
 import { apiKey, consumerName, instant, sha256 } from '../formats.ts'
 import { either, list, map, object, text } from '../shapes.ts'
+import { ownQuota, ownRateLimit } from './limit.ts'
 
 const keyForms = 'a text, or a mapping with key or sha256, and notAfter'
 
@@ -42,6 +43,8 @@ const consumer = object(
       secret: true,
       examples: [['${ALICE_KEY}']],
     }),
+    rateLimit: ownRateLimit,
+    quota: ownQuota,
     tags: list('Words by which consumers are grouped.', text('A word.', { check: consumerName, examples: ['gold'] }), {
       default: [],
       examples: [['gold']],

@@ -17,6 +17,8 @@ export interface WebSocketForwardOptions {
   readonly answer: (exchange: Exchange) => void
   /** The exchange has become a WebSocket and is over. */
   readonly finish: (exchange: Exchange) => void
+  /** What the exchange holds and the WebSocket needs: gives it back. Null: nothing. */
+  readonly outlive: (exchange: Exchange) => (() => void) | null
 }
 
 /** The handshake's own headers; `ws` makes its own, the others it takes from us. */
@@ -46,6 +48,7 @@ export function webSocketForward({
   metrics,
   answer,
   finish,
+  outlive,
 }: WebSocketForwardOptions): WebSocketForward {
   return (exchange, upstream, index, { policy, target }, host, again) => {
     const handshake = exchange.handshake!
@@ -75,6 +78,7 @@ export function webSocketForward({
           if (!stillOpen()) return relay.abandon()
           responded(101)
           exchange.status = 101
+          relay.onOver = outlive(exchange)
           relay.upgrade(exchange.response, handshake, exchange.requestId, native().frontEndConnection(exchange.slot))
           finish(exchange)
         },

@@ -65,6 +65,8 @@ export class Relay {
   /** Messages that came before the client was upgraded. */
   #early: { message: Buffer; binary: boolean }[] = []
   #over = false
+  /** Called once when it is over, after it had been joined. */
+  onOver: (() => void) | null = null
   /** Of the client, as native/downstream knows it; 0: it does not. */
   #connection = 0
   #clientStopped = false
@@ -137,10 +139,16 @@ export class Relay {
 
   /** The client has gone before it was upgraded, or the upstream has declined. */
   abandon(): void {
-    this.#over = true
-    this.#relays.delete(this)
+    this.#end()
     this.upstream.on('error', () => {})
     this.upstream.terminate()
+  }
+
+  #end(): void {
+    this.#over = true
+    this.#relays.delete(this)
+    this.onOver?.()
+    this.onOver = null
   }
 
   toUpstream(message: ArrayBuffer, binary: boolean): void {
@@ -171,8 +179,7 @@ export class Relay {
   clientClosed(code: number, reason: ArrayBuffer): void {
     this.client = null
     if (this.#over) return
-    this.#over = true
-    this.#relays.delete(this)
+    this.#end()
     if (sendable(code)) this.upstream.close(code, Buffer.from(reason.slice(0)))
     else if (code === 1005) this.upstream.close()
     else this.upstream.terminate()
@@ -196,8 +203,7 @@ export class Relay {
 
   #upstreamClosed(code: number, reason: Buffer): void {
     if (this.#over) return
-    this.#over = true
-    this.#relays.delete(this)
+    this.#end()
     const { client } = this
     this.client = null
     if (client === null) return

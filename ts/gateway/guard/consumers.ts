@@ -23,8 +23,11 @@ export function knowConsumers({ consumers }: Plan, exchanges: NativeExchanges): 
 }
 
 export interface CredentialOutcome {
-  /** The client is this consumer: lets the request on, unless another guard has found somebody else. */
-  readonly admit: (exchange: Exchange, consumer: Consumer, outcome: GuardOutcome) => Verdict
+  /**
+   * The client is this consumer: lets the request on, unless another guard has found somebody else. `credential` names
+   * the one of its credentials that it has sent, for limits by key, and is no secret.
+   */
+  readonly admit: (exchange: Exchange, consumer: Consumer, outcome: GuardOutcome, credential?: string) => Verdict
   /** 401 with the challenge. `detail` is told to the client. */
   readonly refuse: (exchange: Exchange, outcome: GuardOutcome, detail: string) => Verdict
 }
@@ -39,12 +42,13 @@ export function credentialOutcome(count: CountOutcome, challenge: string): Crede
     return exchange.refuse('unauthorized', detail, headers)
   }
 
-  function admit(exchange: Exchange, consumer: Consumer, outcome: GuardOutcome): Verdict {
+  function admit(exchange: Exchange, consumer: Consumer, outcome: GuardOutcome, credential = ''): Verdict {
     const before = exchange.consumer
     if (before !== null && before !== consumer) {
       return refuse(exchange, GuardOutcome.consumersDiffer, 'the credentials belong to different consumers')
     }
     exchange.consumer = consumer
+    exchange.credential = credential
     count(exchange.routeId, outcome)
     return Verdict.next
   }

@@ -37,5 +37,8 @@ export function guardStage(cors: CrossOrigin | null, guards: RouteGuards | null)
       exchange.awaitedBytes = 0
       return runProgram(programOf(exchange)!, exchange, exchange.guardStep)
     },
+    leave(exchange) {
+      guards?.leave(exchange)
+    },
   }
 }

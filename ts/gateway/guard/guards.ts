@@ -1,5 +1,6 @@
 // Compiles the guards of each route when a plan is prepared. Called by the worker's wiring; guard.ts runs them.
-import type { CheckPlan, Plan } from '../../config/plan.ts'
+import { isLimit, runsOfLimits } from '../../config/checks.ts'
+import type { CheckPlan, GuardPlan, Plan } from '../../config/plan.ts'
 import type { CountOutcome, GuardOutcome } from '../../shared/guard-outcomes.ts'
 import type { NativeExchanges } from '../../shared/native.ts'
 import type { RequestHeads } from '../../shared/native-heads.ts'
@@ -8,15 +9,16 @@ import type { Stage } from '../pipeline.ts'
 import { addressGuard } from './address.ts'
 import { knowConsumers, type Consumers } from './consumers.ts'
 import { keyGuard, knowKeys, type KnownKeys } from './key.ts'
-import { limitGuard } from './limit.ts'
-import type { LimitStore } from './limit-store.ts'
+import { limitGuard, type LimitPlan } from './limit.ts'
+import type { LimitStore, LimitStores } from './limit-store.ts'
+import { knowOwnLimits, type KnownOwnLimits } from './own-limits.ts'
 import { compileProgram, type Program, type Requirement } from './program.ts'
 
 export interface GuardOptions {
   readonly plan: Plan
   readonly heads: RequestHeads
   readonly exchanges: NativeExchanges
-  readonly limits: LimitStore
+  readonly limits: LimitStores
   /** The address that counts as the client's. */
   readonly clientAddress: (exchange: Exchange) => string
   readonly metrics: { guard(routeId: number, outcome: GuardOutcome): void }
@@ -30,6 +32,10 @@ export interface GuardOptions {
 export interface RouteGuards {
   /** By route id; null where a route has none. */
   readonly list: readonly (Program | null)[]
+  /** Gives back the places that an exchange has taken. */
+  leave(exchange: Exchange): void
+  /** For an exchange that ends and lives on as a WebSocket: gives its places back later. Null: it has none. */
+  outlive(exchange: Exchange): (() => void) | null
   release(): void
 }
 
@@ -37,56 +43,75 @@ export interface RouteGuards {
 interface Known {
   readonly consumers: Consumers
   readonly keys: KnownKeys
+  readonly store: LimitStore
+  readonly own: KnownOwnLimits
 }
 
 /** Null where no route has guards: then requests pay for none. */
 export function compileGuards(options: GuardOptions): RouteGuards | null {
   const { plan, exchanges, limits, metrics } = options
   if (plan.routes.every(({ guards }) => guards.length === 0)) return null
-  limits.use(plan.limitsFile)
   const undo: (() => void)[] = []
   const release = (): void => {
     for (const step of undo.splice(0)) step()
   }
   try {
+    const store = limits.of(plan.counting)
+    undo.push(() => store.release())
     const consumers = knowConsumers(plan, exchanges)
     undo.push(() => consumers.release())
     const keys = knowKeys(consumers, exchanges)
     undo.push(() => keys.release())
     const count: CountOutcome = (routeId, outcome) => metrics.guard(routeId, outcome)
-    const compile = (check: CheckPlan): Stage => compileCheck(check, { consumers, keys }, options, count, undo)
+    const own = knowOwnLimits(consumers, store)
+    undo.push(() => own.release())
+    const compile = (check: CheckPlan): Stage => compileCheck(check, { consumers, keys, store, own }, options, count)
     const list = plan.routes.map(({ guards }): Program | null => {
       if (guards.length === 0) return null
+      const runs = runsOfLimits(guards)
+      const others = runs.filter(([first]) => isLimit(first!)).length > 1
+      const limited = (run: readonly GuardPlan[]): Stage => {
+        const guard = limitGuard(run as readonly LimitPlan[], { ...options, store, own, count, others })
+        undo.push(() => guard.release())
+        return guard.stage
+      }
       return compileProgram(
-        guards.map(guard => (guard.kind === 'any' ? guard.of.map(all => all.map(compile)) : one(compile(guard)))),
+        runs.map((run): Requirement => {
+          const guard = run[0]!
+          if (guard.kind === 'any') return guard.of.map(all => all.map(compile))
+          return [[isLimit(guard) ? limited(run) : compile(guard)]]
+        }),
       )
     })
-    return { list, release }
+    return {
+      list,
+      leave(exchange) {
+        store.leave(exchange.lease)
+        exchange.lease = 0
+      },
+      outlive(exchange) {
+        const { lease } = exchange
+        exchange.lease = 0
+        return lease === 0 ? null : () => store.leave(lease)
+      },
+      release,
+    }
   } catch (error) {
     release()
     throw error
   }
 }
 
-const one = (stage: Stage): Requirement => [[stage]]
-
-function compileCheck(
-  check: CheckPlan,
-  { keys }: Known,
-  options: GuardOptions,
-  count: CountOutcome,
-  undo: (() => void)[],
-): Stage {
-  const { heads, limits, clientAddress } = options
+function compileCheck(check: CheckPlan, { keys }: Known, options: GuardOptions, count: CountOutcome): Stage {
+  const { clientAddress } = options
   switch (check.kind) {
     case 'key':
       return keyGuard(check, keys, options, count)
     case 'address':
       return addressGuard(check, clientAddress, count)
-    case 'limit': {
-      const limited = limitGuard(check, { heads, store: limits, clientAddress, count })
-      undo.push(() => limited.release())
-      return limited.stage
-    }
+    case 'limit':
+    case 'concurrency':
+    case 'own-limits':
+      throw new Error('limits stand in no alternative')
   }
 }

@@ -13,6 +13,8 @@ interface KeyOwner {
   readonly consumer: Consumer
   /** Unix time from which on the key is refused. */
   readonly notAfterMs: number
+  /** Names the key where it is counted. */
+  readonly credential: string
 }
 
 export interface KnownKeys {
@@ -29,7 +31,7 @@ export function knowKeys({ list }: Consumers, exchanges: NativeExchanges): Known
   const rings = new Map<string | null, number>()
   for (const consumer of list) {
     for (const { sha256, notAfterMs } of consumer.plan.keys) {
-      owners.push({ consumer, notAfterMs: notAfterMs ?? Infinity })
+      owners.push({ consumer, notAfterMs: notAfterMs ?? Infinity, credential: `key:${sha256.slice(0, 32)}` })
       digests.push(Buffer.from(sha256, 'hex'))
     }
   }
@@ -88,6 +90,6 @@ export function keyGuard(
     if (owner.notAfterMs !== Infinity && Date.now() >= owner.notAfterMs) {
       return refuse(exchange, GuardOutcome.keyExpired, 'the API key is not valid')
     }
-    return admit(exchange, owner.consumer, GuardOutcome.keyAdmitted)
+    return admit(exchange, owner.consumer, GuardOutcome.keyAdmitted, owner.credential)
   }
 }

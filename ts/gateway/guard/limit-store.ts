@@ -1,111 +1,156 @@
-// The worker's hold on the limits file: opened when a plan first needs it, asked for again once a second while it cannot
-// be had. A worker without it serves on; what then becomes of limited requests is limit.ts's business. One a worker.
-import type { LimitGuardPlan } from '../../config/plan.ts'
+// The worker's hold on a limits file: opened when a plan first needs it, looked at once a second, and opened anew when
+// another program has damaged it or taken it away. A worker without it serves on; what then becomes of limited requests
+// is the guards' business. One for each file that a plan in use counts in. The seam for a store elsewhere: what guards
+// ask of NativeLimits, an engine that leases cells from a server (native/limits/src/engine.rs) answers as well.
+import type { CountingPlan } from '../../config/plan.ts'
 import type { Log } from '../../shared/log.ts'
 import { native } from '../../shared/native.ts'
-import { LimitVerdict, type NativeLimits } from '../../shared/native-limits.ts'
+import { PlaceVerdict, renewMs, type NativeLimits } from '../../shared/native-limits.ts'
+import type { PlaceRule } from './limit-rules.ts'
 
-/** Keys that are counted at once, over all rules (14 MiB), and values for replay windows. All workers must say the same. */
-const keyCount = 100_000
-const replayCount = 65_536
-const tryAgainMs = 1000
+const lookAgainMs = 1000
 /** A full file is said once in so long. */
 const fullAgainMs = 60_000
 
 export class LimitStore {
+  readonly #counting: CountingPlan
   readonly #log: Log
-  #file: string | null = null
-  #open: NativeLimits | null = null
+  readonly #released: () => void
+  #users = 1
   #triedMs = -Infinity
   #failing = false
   #fullMs = -Infinity
+  #look: NodeJS.Timeout | undefined
+  #renewal: NodeJS.Timeout | undefined
+  /** The file, while it can be had. */
+  open: NativeLimits | null = null
 
-  constructor(log: Log) {
+  constructor(counting: CountingPlan, log: Log, released: () => void) {
+    this.#counting = counting
     this.#log = log
+    this.#released = released
+    if (counting.file === null) return
+    this.current()
+    this.#look = setInterval(() => this.#lookAfter(), lookAgainMs).unref()
   }
 
-  /** The file of a plan that is being prepared. */
-  use(file: string | null): void {
-    if (file === null || file === this.#file) return
-    this.#open?.close()
-    this.#open = null
-    this.#file = file
-    this.#triedMs = -Infinity
-    this.current()
+  use(): void {
+    this.#users++
+  }
+
+  /** By whoever has made or used it. The last one closes the file. */
+  release(): void {
+    if (--this.#users > 0) return
+    this.close()
+    this.#released()
+  }
+
+  close(): void {
+    clearInterval(this.#look)
+    clearInterval(this.#renewal)
+    this.open?.close()
+    this.open = null
+    this.#triedMs = Infinity
   }
 
   /** The open file, or null while it cannot be had. */
   current(): NativeLimits | null {
-    if (this.#open !== null || this.#file === null) return this.#open
+    const { file, keys, replays } = this.#counting
+    if (this.open !== null || file === null) return this.open
     const nowMs = performance.now()
-    if (nowMs - this.#triedMs < tryAgainMs) return null
+    if (nowMs - this.#triedMs < lookAgainMs) return null
     this.#triedMs = nowMs
-    const file = this.#file
     try {
-      this.#open = new (native().Limits)(file, keyCount, replayCount)
+      this.open = new (native().Limits)(file, keys, replays)
     } catch (error) {
       if (!this.#failing) this.#log.error('limits cannot be counted', { file, reason: (error as Error).message })
       this.#failing = true
       return null
     }
-    const { opened } = this.#open
+    const { opened } = this.open
     if (opened.startsWith('rebuilt')) this.#log.warn('the limits file was damaged: counts begin anew', { file, opened })
     if (this.#failing) this.#log.info('limits are counted again', { file })
     this.#failing = false
-    return this.#open
+    return this.open
   }
 
-  /** Has no room for a key. */
+  /** It has said that it is closed: what is there in its place now, or null. */
+  lost(limits: NativeLimits): NativeLimits | null {
+    if (limits === this.open) {
+      this.#log.error('another program has changed the limits file: it is opened anew', { file: this.#counting.file })
+      this.open = null
+      this.#triedMs = -Infinity
+    }
+    return this.current()
+  }
+
+  /** It has no room for a key. */
   full(rule: string): void {
     const nowMs = performance.now()
     if (nowMs - this.#fullMs < fullAgainMs) return
     this.#fullMs = nowMs
     this.#log.error('the limits file is full of keys that have used up their limits', { rule })
   }
+
+  /** A place for a request; a lease, or a PlaceVerdict below 0. `lease`: what it has already, or 0. */
+  place(lease: number, rule: PlaceRule, key: string): number {
+    let limits = this.open ?? this.current()
+    for (let attempt = 0; limits !== null && attempt < 2; attempt++) {
+      const verdict = limits.acquire(lease, rule.numberIn(limits), key)
+      if (verdict !== PlaceVerdict.closed) return verdict
+      limits = this.lost(limits)
+    }
+    return PlaceVerdict.closed
+  }
+
+  /** Gives a lease's places back; 0 is none. */
+  leave(lease: number): void {
+    if (lease !== 0) this.open?.release(lease)
+  }
+
+  /** Places are held from now on. */
+  keepPlaces(): void {
+    this.#renewal ??= setInterval(() => this.#renew(), renewMs).unref()
+  }
+
+  #renew(): void {
+    const lost = this.open?.renew() ?? 0
+    if (lost > 0) this.#log.warn('requests have lost their places: this worker had stopped for too long', { lost })
+  }
+
+  #lookAfter(): void {
+    if (this.open === null) this.current()
+    else if (!this.open.current()) {
+      this.open.close()
+      this.lost(this.open)
+    }
+  }
 }
 
-/** A rule of the running plan; its number in the file's object is made when it is first needed. */
-export class LimitRule {
-  readonly plan: LimitGuardPlan
-  readonly #store: LimitStore
-  #limits: NativeLimits | null = null
-  #number = -1
-  /** The value of RateLimit-Policy; '' before the first decision. */
-  policy = ''
+/** The stores of the plans in use, one a file. */
+export class LimitStores {
+  readonly #log: Log
+  readonly #stores = new Map<string | null, LimitStore>()
 
-  constructor(plan: LimitGuardPlan, store: LimitStore) {
-    this.plan = plan
-    this.#store = store
+  constructor(log: Log) {
+    this.#log = log
   }
 
-  /** Made at once where that is possible, so that a rule which cannot be refuses the plan. */
-  prepare(): void {
-    const limits = this.#store.current()
-    if (limits === null || limits === this.#limits) return
-    this.#number = limits.rule(this.plan.rule, this.plan.windows, this.plan.onFailure === 'open')
-    this.policy = limits.policy(this.#number)
-    this.#limits = limits
+  /** To be given back by `release`. */
+  of(counting: CountingPlan): LimitStore {
+    const { file } = counting
+    const known = this.#stores.get(file)
+    if (known !== undefined) {
+      known.use()
+      return known
+    }
+    const store = new LimitStore(counting, this.#log, () => this.#stores.delete(file))
+    this.#stores.set(file, store)
+    return store
   }
 
-  /** The numbers of the last decision. */
-  get decision(): Float64Array {
-    return this.#limits!.decision
-  }
-
-  /** A LimitVerdict, or null where nothing can be counted. */
-  decide(key: string): number | null {
-    if (this.#limits === null) this.prepare()
-    if (this.#limits === null) return null
-    const verdict = this.#limits.decide(this.#number, key)
-    if (verdict === LimitVerdict.fullRefused || verdict === LimitVerdict.fullAdmitted) this.#store.full(this.plan.rule)
-    if (verdict >= 0) return verdict
-    // The store has another file by now.
-    this.#limits = null
-    return null
-  }
-
-  release(): void {
-    this.#limits?.dropRule(this.#number)
-    this.#limits = null
+  /** The worker ends: places that are still held come back now. */
+  close(): void {
+    for (const store of this.#stores.values()) store.close()
   }
 }
