@@ -35,7 +35,7 @@ impl Limits {
         if !decisions.iter().all(Decision::admits) {
             let first = self.ask(claims[0].rule, claims[0].key, Ask::Look(1), now).0;
             decisions.insert(0, first);
-            return longest(decisions);
+            return self.refused(claims, decisions, now);
         }
         decisions.clear();
         for (index, claim) in claims.iter().enumerate() {
@@ -46,10 +46,20 @@ impl Limits {
                 for later in &claims[index + 1..] {
                     decisions.push(self.ask(later.rule, later.key, Ask::Look(1), now).0);
                 }
-                return longest(decisions);
+                return self.refused(claims, decisions, now);
             }
         }
         None
+    }
+
+    /// What is left where a cell could have been had is told as it is without that cell.
+    fn refused(&mut self, claims: &[Claim<'_>], decisions: &mut [Decision], now: UnixNanos) -> Option<usize> {
+        for (claim, decision) in claims.iter().zip(&mut *decisions) {
+            if decision.verdict == Verdict::Admitted {
+                *decision = self.decide(claim.rule, claim.key, 0, now);
+            }
+        }
+        longest(decisions)
     }
 
     fn give_all_back(&mut self, claims: &[Claim<'_>], decisions: &[Decision], now: UnixNanos) {

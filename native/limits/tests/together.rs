@@ -39,6 +39,7 @@ fn what_one_refuses_counts_in_none_whichever_it_is() {
         assert_eq!(refused, Some(refusing));
         assert_eq!(decisions[refusing].verdict, Verdict::Refused);
         assert_eq!(decisions[refusing].retry_ns, HOUR_NS / 2);
+        assert_eq!(decisions[1 - refusing].remaining, before - 2, "as it is without this request");
         assert_eq!(left(&mut limits, &wide, b"k", NOW), before - 2);
     }
 }

@@ -14,6 +14,8 @@ export class LimitRule {
   readonly isOpen: boolean
   /** Of each window, whether it is a rate. */
   readonly isRate: readonly boolean[]
+  /** What an admission counts as. */
+  readonly isRateFirst: boolean
   readonly #windows: readonly LimitWindow[]
   #limits: NativeLimits | null = null
   #number = -1
@@ -21,10 +23,11 @@ export class LimitRule {
   policy = ''
   windowNames: readonly string[] = []
 
-  constructor({ rule, windows, onFailure }: LimitRuleOptions) {
+  constructor({ rule, windows, onFailure }: LimitRuleOptions, isRateFirst = windows[0]?.kind === 'rate') {
     this.name = rule
     this.isOpen = onFailure === 'open'
     this.isRate = windows.map(({ kind }) => kind === 'rate')
+    this.isRateFirst = isRateFirst
     this.#windows = windows
   }
 
@@ -57,7 +60,7 @@ export class PartialRule extends LimitRule {
   readonly #without: 'rates' | 'quotas'
 
   constructor(options: LimitRuleOptions, whole: LimitRule, without: 'rates' | 'quotas') {
-    super(options)
+    super(options, without === 'quotas')
     this.#whole = whole
     this.#without = without
   }

@@ -72,7 +72,7 @@ export function limitGuard(plans: readonly LimitPlan[], options: LimitGuardOptio
         store.full(rule.name)
         count(exchange.routeId, GuardOutcome.limitsSkipped)
       } else {
-        count(exchange.routeId, rule.isRate[0] === true ? GuardOutcome.rateAdmitted : GuardOutcome.quotaAdmitted)
+        count(exchange.routeId, rule.isRateFirst ? GuardOutcome.rateAdmitted : GuardOutcome.quotaAdmitted)
         if (others) remember(exchange, claims, at)
       }
     }
