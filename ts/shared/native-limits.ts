@@ -52,7 +52,7 @@ export interface NativeLimits {
   acquire(lease: number, concurrency: number, key: string): number
   /** Gives all places of a lease back. One that has ended, or belongs to a file that was open before, is ignored. */
   release(lease: number): void
-  /** Keeps the places of all leases; to be called every `renewMs`. How many had been lost and go on uncounted. */
+  /** Keeps the places of all leases; to be called every `renewMs`. How many had been lost, and are taken again. */
   renew(): number
 
   /**

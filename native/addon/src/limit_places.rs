@@ -89,13 +89,21 @@ impl Leases {
         }
     }
 
-    /// Keeps all places. How many could not be kept: they go on uncounted.
+    /// Keeps all places. How many had been lost, and are counted again.
     fn renew(&mut self, limits: &mut Limits, now: u64) -> usize {
         let mut lost = 0;
         for lease in self.places.iter_mut().filter(|lease| lease.is_held) {
-            let held = lease.permits.len();
-            lease.permits = lease.permits.drain(..).filter_map(|permit| limits.renew(permit, now)).collect();
-            lost += held - lease.permits.len();
+            lease.permits = lease
+                .permits
+                .drain(..)
+                .filter_map(|permit| {
+                    let words = permit.into_words();
+                    limits.renew(Permit::from_words(words), now).or_else(|| {
+                        lost += 1;
+                        limits.retake(Permit::from_words(words), now)
+                    })
+                })
+                .collect();
         }
         lost
     }
@@ -171,7 +179,7 @@ pub unsafe extern "C" fn release(env: sys::napi_env, info: sys::napi_callback_in
     })
 }
 
-/// `renew()`: keeps all places that are held, for another lease. How many had been lost.
+/// `renew()`: keeps all places that are held, for another lease. How many had been lost in between.
 pub unsafe extern "C" fn renew(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Arguments::<0>::answer(env, info, |call| {
         // SAFETY: as in `this`.

@@ -137,6 +137,38 @@ impl Limits {
         Some(Permit { hash, epoch, epoch_ns })
     }
 
+    /// Counts a place again that was lost with its lease while its request went on: beyond the limit, if it must be.
+    /// `None`: there is no room.
+    // Reason: the old one must not be given back as well.
+    #[allow(clippy::needless_pass_by_value)]
+    pub fn retake(&mut self, permit: Permit, now: UnixNanos) -> Option<Permit> {
+        let Permit { hash, epoch, epoch_ns } = permit;
+        if epoch == UNCOUNTED {
+            return Some(permit);
+        }
+        let now = now.min(MAX_NOW);
+        let control = self.layout().key_bucket(hash.place);
+        let words = self.words();
+        loop {
+            let seen = txn::settled(words, control);
+            let place = table::find(words, control, hash);
+            let before = place.map_or_else(Cell::default, |slot| table::read(words, control, slot));
+            let mut after = before;
+            let epoch = enter(&mut after.states, now / epoch_ns);
+            let lifetime = lifetime_of(&after.states, now / epoch_ns, epoch_ns);
+            let mut changes = Changes::default();
+            if let Some(slot) = place {
+                table::update(&mut changes, words, (control, slot), lifetime, (&before, &after));
+            } else {
+                let slot = table::vacancy(words, control, now, WhenFull::ForgetLeastUsed)?;
+                table::occupy(&mut changes, words, (control, slot), hash, lifetime, &after);
+            }
+            if txn::commit(words, self.handle(), control, seen, &changes) {
+                return Some(Permit { hash, epoch, epoch_ns });
+            }
+        }
+    }
+
     /// Takes one off an epoch's count, and does what `then` does with the states in the same transaction.
     fn leave(
         &mut self,

@@ -184,3 +184,23 @@ fn a_million_honest_values_and_their_replays_at_full_capacity() {
     let seen = (0..1_000_000_u32).filter(|value| limits.seen(&window, &value.to_le_bytes(), NOW)).count();
     assert_eq!(seen, first);
 }
+
+#[test]
+fn a_place_lost_with_its_lease_is_taken_again_while_its_request_goes_on() {
+    let place = Place::new();
+    let mut limits = place.open();
+    let limit = places(2);
+    let (one, other) = (take(&mut limits, &limit, NOW), take(&mut limits, &limit, NOW));
+    let words = one.into_words();
+    let later = NOW + HOUR_NS;
+    assert!(limits.renew(Permit::from_words(words), later).is_none());
+    let one = limits.retake(Permit::from_words(words), later).unwrap();
+    take(&mut limits, &limit, later);
+    assert!(matches!(limits.acquire(&limit, b"k", later), Acquired::Refused));
+    // Beyond the limit, as that request is under way.
+    let other = limits.retake(other, later).unwrap();
+    assert!(limits.release(one, later));
+    assert!(matches!(limits.acquire(&limit, b"k", later), Acquired::Refused));
+    assert!(limits.release(other, later));
+    take(&mut limits, &limit, later);
+}

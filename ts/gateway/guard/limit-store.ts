@@ -115,7 +115,7 @@ export class LimitStore {
 
   #renew(): void {
     const lost = this.open?.renew() ?? 0
-    if (lost > 0) this.#log.warn('requests have lost their places: this worker had stopped for too long', { lost })
+    if (lost > 0) this.#log.warn('requests had lost their places for a while: this worker had stopped, or the clock was set', { lost })
   }
 
   #lookAfter(): void {
