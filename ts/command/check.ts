@@ -1,6 +1,6 @@
 // `polygate check`: reads the configuration and all that it names, and says `ok` or everything that is wrong with it.
 import { parseArgs } from 'node:util'
-import { ConfigErrors, findConfigFile, loadConfig, type RouteCheck } from '../config/load.ts'
+import { ConfigErrors, findConfigFile, formatError, loadConfig, type RouteCheck } from '../config/load.ts'
 import type { Plan } from '../config/plan.ts'
 import { compileCandidate } from '../gateway/match/candidate.ts'
 import { compileRedirect, compileTarget } from '../gateway/match/target.ts'
@@ -37,11 +37,15 @@ export const checkRoute: RouteCheck = (route, index) => {
 function check(named: string | undefined, json: boolean): number {
   try {
     const file = findConfigFile(named)
-    const { plan } = loadConfig(file, process.env, checkRoute)
+    const { plan, warnings } = loadConfig(file, process.env, checkRoute)
     const counts = countsOf(plan)
-    process.stdout.write(
-      json ? `${JSON.stringify({ ok: true, file, version: plan.version, ...counts })}\n` : okLine(file, counts),
-    )
+    if (json) {
+      const more = warnings.length > 0 ? { warnings } : {}
+      process.stdout.write(`${JSON.stringify({ ok: true, file, version: plan.version, ...counts, ...more })}\n`)
+    } else {
+      for (const warning of warnings) process.stderr.write(`warning: ${formatError(warning)}\n`)
+      process.stdout.write(okLine(file, counts))
+    }
     return 0
   } catch (error) {
     if (!(error instanceof ConfigErrors)) throw error

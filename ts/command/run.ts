@@ -3,7 +3,8 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { findConfigFile, loadConfig } from '../config/load.ts'
+import { findConfigFile, formatError, loadConfig } from '../config/load.ts'
+import type { Plan } from '../config/plan.ts'
 import { Control } from '../control/control.ts'
 import { lastGoodFile } from '../control/last-good.ts'
 import { listenerUrl } from '../control/ports.ts'
@@ -31,7 +32,7 @@ export async function main(args: string[]): Promise<number> {
   const configFile = findConfigFile(values.config)
   const log = createLog('control')
   const control = new Control({
-    load: () => loadConfig(configFile, process.env, checkRoute).plan,
+    load: () => loadPlan(configFile, log),
     configFile,
     workerEntry: workerEntry(),
     lastGoodFile: lastGoodFile(configFile, process.env),
@@ -40,6 +41,12 @@ export async function main(args: string[]): Promise<number> {
     log,
   })
   return runControl(control, log, () => process.stdout.write(`${readyLine(control)}\n`))
+}
+
+function loadPlan(configFile: string, log: Log): Plan {
+  const { plan, warnings } = loadConfig(configFile, process.env, checkRoute)
+  for (const warning of warnings) log.warn('configuration', { reason: formatError(warning) })
+  return plan
 }
 
 /** Starts it, obeys signals, and resolves with the exit code when it has ended. */

@@ -27,6 +27,8 @@ export interface CompileOptions {
   /** What relative file names start from. */
   readonly folder: string
   readonly files: NamedFiles
+  /** For the plan's `sourceFiles`. */
+  readonly sourceFiles: readonly string[]
   /** `file:line:col` of a route. */
   readonly sourceOf: (routeIndex: number) => string
 }
@@ -50,6 +52,7 @@ export function compile(config: Config, options: CompileOptions): Plan {
     routes: config.routes.map((route, index) =>
       routePlan(route, index, names, consumers, limits.maxBodyBytes, options),
     ),
+    sourceFiles: [...options.sourceFiles],
   }
   const settled = { ...plan, accessLog: plan.accessLog || null }
   return { version: planVersion(settled, options.files), ...settled }

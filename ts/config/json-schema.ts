@@ -1,7 +1,7 @@
 // The schema as JSON Schema (draft 2020-12 and 7 read it alike), for editors: titles, descriptions, examples, defaults.
 // Printed by `polygate schema` and `polygate init`. Says nothing that the shapes do not say.
 import { configShape } from './schema.ts'
-import type { EitherShape, MapShape, NumberShape, ObjectShape, Shape } from './shapes.ts'
+import type { EitherShape, MapShape, NumberShape, ObjectShape, Shape, TextShape } from './shapes.ts'
 import { bytesForm } from './validate.ts'
 
 export type JsonSchema = { [keyword: string]: unknown }
@@ -36,10 +36,7 @@ function schemaOf(shape: Shape, title?: string): JsonSchema {
 function kindOf(shape: Shape): JsonSchema {
   switch (shape.kind) {
     case 'text':
-      return {
-        type: 'string',
-        ...(shape.pattern === undefined ? {} : { anyOf: [{ pattern: shape.pattern }, fromEnvironment] }),
-      }
+      return shape.orFile ? { anyOf: [textSchema(shape), inFile] } : textSchema(shape)
     case 'word':
       return { anyOf: [{ enum: [...shape.words, ...shape.words.filter(isNumeric).map(Number)] }, fromEnvironment] }
     case 'number':
@@ -57,6 +54,19 @@ function kindOf(shape: Shape): JsonSchema {
     case 'either':
       return eitherSchema(shape)
   }
+}
+
+const textSchema = ({ pattern }: TextShape<unknown>): JsonSchema => ({
+  type: 'string',
+  ...(pattern === undefined ? {} : { anyOf: [{ pattern }, fromEnvironment] }),
+})
+
+const inFile: JsonSchema = {
+  type: 'object',
+  description: 'A file that holds the text; one line end after it is cut.',
+  properties: { file: { type: 'string', description: 'Name of the file, relative to the configuration.' } },
+  required: ['file'],
+  additionalProperties: false,
 }
 
 const isNumeric = (word: string): boolean => /^[0-9.]+$/.test(word)

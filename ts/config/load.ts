@@ -8,9 +8,10 @@ import { readConfigFile } from './files.ts'
 import { loadNamedFiles } from './named-files.ts'
 import { child, describe, itemsOf, secretsIn, type Node } from './nodes.ts'
 import type { Plan, RoutePlan } from './plan.ts'
-import { trailOf, type Problems } from './problems.ts'
+import { trailOf, type ConfigError, type Problems } from './problems.ts'
 import { rules } from './rules.ts'
 import { configShape, isIgnoredRootKey, type Config } from './schema.ts'
+import { readSecretFiles } from './secret-files.ts'
 import { validate } from './validate.ts'
 
 export { defaultFiles, findConfigFile } from './files.ts'
@@ -20,6 +21,8 @@ export { ConfigErrors, formatError, type ConfigError } from './problems.ts'
 export interface LoadedConfig {
   readonly config: Config
   readonly plan: Plan
+  /** What the operator should know although it stops nothing. */
+  readonly warnings: readonly ConfigError[]
 }
 
 /** Compiles a route as a worker will; throws an Error that says what is wrong. Config knows no matcher, so commands give it. */
@@ -41,18 +44,19 @@ export function readConfig(
   environment: Environment,
   checkRoute?: RouteCheck,
 ): LoadedConfig {
-  const { root, problems, position } = parseConfigText(text, file, environment)
-  if (root?.kind !== 'map') {
+  const { root: written, problems, position } = parseConfigText(text, file, environment)
+  if (written?.kind !== 'map') {
     if (!problems.any) {
-      const found = root ? describe(root) : 'an empty file'
-      problems.add(root?.offset ?? 0, null, `found ${found}, expected a mapping with listen, upstreams and routes`)
+      const found = written ? describe(written) : 'an empty file'
+      problems.add(written?.offset ?? 0, null, `found ${found}, expected a mapping with listen, upstreams and routes`)
     }
     problems.throwIfAny()
     throw new TypeError('a document without root has a problem')
   }
+  const folder = dirname(file)
+  const { root, files: secretFiles } = readSecretFiles(configShape, written, folder, problems)
   const config = validate(configShape, root, problems, isIgnoredRootKey)
   for (const rule of rules) rule(root, problems)
-  const folder = dirname(file)
   const files = loadNamedFiles(root, folder, problems)
   problems.throwIfAny()
   const routes = itemsOf(child(root, 'routes'))
@@ -60,9 +64,9 @@ export function readConfig(
     const { line, col } = position(routes[index]!.offset)
     return `${file}:${line}:${col}`
   }
-  const plan = compile(config, { folder, files, sourceOf })
+  const plan = compile(config, { folder, files, sourceFiles: secretFiles, sourceOf })
   if (checkRoute) checkRoutes(plan, routes, checkRoute, problems)
-  return { config, plan }
+  return { config, plan, warnings: problems.warnings }
 }
 
 function checkRoutes(plan: Plan, nodes: readonly Node[], checkRoute: RouteCheck, problems: Problems): void {

@@ -6,7 +6,7 @@ export interface ScalarNode {
   readonly kind: 'scalar'
   readonly offset: number
   readonly value: string | number | boolean | null
-  /** Names of the environment variables that it was made of: such a value is never printed. */
+  /** What it was made of, `${NAME}` of environment variables or `file "name"`: such a value is never printed. */
   readonly from: string | null
 }
 
@@ -58,6 +58,9 @@ export function describe(node: Node): string {
   if (typeof node.value === 'string') return JSON.stringify(shorten(node.value))
   return `${typeof node.value === 'number' ? 'number' : 'boolean'} ${String(node.value)}`
 }
+
+/** The text of a file that the configuration names (secret-files.ts). */
+export const isFromFile = (node: Node): boolean => node.kind === 'scalar' && (node.from?.startsWith('file ') ?? false)
 
 // Rules look at trees that may be wrong elsewhere, so each of these gives undefined (or nothing) for what is not there.
 

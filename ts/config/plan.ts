@@ -16,6 +16,8 @@ export interface Plan {
   readonly upstreams: readonly UpstreamPlan[]
   readonly consumers: readonly ConsumerPlan[]
   readonly counting: CountingPlan
+  /** Absolute names of files whose content went into the plan (secrets), for `run --watch`. Workers read none. */
+  readonly sourceFiles: readonly string[]
   readonly routes: readonly RoutePlan[]
 }
 

@@ -56,6 +56,7 @@ export class Problems {
   readonly #file: string
   readonly #position: (offset: number) => { line: number; col: number }
   readonly #found = new Map<string, ConfigError>()
+  readonly #warnings = new Map<string, ConfigError>()
   #more = 0
 
   constructor(file: string, position: (offset: number) => { line: number; col: number }) {
@@ -72,11 +73,25 @@ export class Problems {
       this.#more++
       return
     }
-    const { line, col } = this.#position(offset)
-    const error = { file: this.#file, line, column: col, path: formatTrail(trail), message }
+    const error = this.#placed(offset, trail, message)
     // A value that YAML aliases bring in twice is written, and wrong, once.
     const key = `${offset} ${message}`
     if (!this.#found.has(key)) this.#found.set(key, error)
+  }
+
+  /** What the operator should know although it stops nothing. */
+  warn(offset: number, trail: Trail | null, message: string): void {
+    if (this.#warnings.size < maxErrors)
+      this.#warnings.set(`${offset} ${message}`, this.#placed(offset, trail, message))
+  }
+
+  get warnings(): readonly ConfigError[] {
+    return [...this.#warnings.values()]
+  }
+
+  #placed(offset: number, trail: Trail | null, message: string): ConfigError {
+    const { line, col } = this.#position(offset)
+    return { file: this.#file, line, column: col, path: formatTrail(trail), message }
   }
 
   /** Throws all that was added, in the order of the file. */

@@ -24,6 +24,8 @@ export type TextCheck = (text: string) => string | null
 export interface TextShape<T = string> extends Common<T> {
   readonly kind: 'text'
   readonly check?: TextCheck
+  /** The text may stand in a file: `{ file: NAME }` in its place (secret-files.ts). */
+  readonly orFile?: boolean
   /** For editors only; `check` is the judge. */
   readonly pattern?: string
 }
@@ -99,7 +101,7 @@ type Options = { examples?: readonly unknown[]; default?: unknown; optional?: bo
 type Maybe<T, O extends Options> = O extends { optional: true } ? T | null : T
 type Values<K extends Readonly<Record<string, Shape>>> = { readonly [N in keyof K]: ValueOf<K[N]> }
 
-export const text = <const O extends Options & { check?: TextCheck; pattern?: string }>(
+export const text = <const O extends Options & { check?: TextCheck; orFile?: boolean; pattern?: string }>(
   about: string,
   options: O,
 ): TextShape<Maybe<string, O>> => ({ kind: 'text', about, ...options })

@@ -3,6 +3,7 @@
 import {
   describe,
   has,
+  isFromFile,
   nodeOf,
   numberOf,
   textOf,
@@ -79,7 +80,8 @@ class Reader {
   }
 
   #wrong(node: Node, trail: Trail | null, expected: string, secret = false): undefined {
-    const found = secret && node.kind === 'scalar' ? 'a value that is not shown' : describe(node)
+    const hidden = secret && node.kind === 'scalar' && !isFromFile(node)
+    const found = hidden ? 'a value that is not shown' : describe(node)
     this.#problems.add(node.offset, trail, `found ${found}, expected ${expected}`)
   }
 
@@ -92,6 +94,7 @@ class Reader {
   #text(shape: TextShape<unknown>, node: Node, trail: Trail | null): string | undefined {
     const text = textOf(node)
     if (text === undefined) {
+      if (shape.orFile && node.kind === 'map') return this.#wrong(node, trail, 'a text, or { file: NAME } alone')
       const quoted = node.kind === 'scalar' && node.value !== null ? '; put it in quotes' : ''
       return this.#wrong(node, trail, `a text${quoted}`, shape.secret)
     }
@@ -175,7 +178,7 @@ class Reader {
   }
 
   #either(shape: EitherShape, node: Node, trail: Trail | null): unknown {
-    const meant = shape.forms.find(form => tells(form, node))?.shape
+    const meant = meantForm(shape, node)
     if (!meant) return this.#wrong(node, trail, shape.expected, shape.secret)
     // A word that is none of the words may have been meant for another form.
     if (meant.kind === 'word' && !meant.words.includes(wordOf(node) ?? '')) {
@@ -187,6 +190,12 @@ class Reader {
 
 /** Of a number its text: `minVersion: 1.2` is a number to YAML, and no user thinks so. */
 const wordOf = (node: Node): string | undefined => textOf(node) ?? numberOf(node)?.toString()
+
+/** The form that a value was meant to be. */
+export function meantForm({ forms }: EitherShape, node: Node): Shape | undefined {
+  const file = has(node, 'file') ? forms.find(({ shape }) => shape.kind === 'text' && shape.orFile) : undefined
+  return (file ?? forms.find(form => tells(form, node)))?.shape
+}
 
 function tells({ tell }: Form, node: Node): boolean {
   if (typeof tell === 'object') return has(node, tell.mapWith)

@@ -103,7 +103,7 @@ export class FileWatch {
 
 /** Files that a plan names and whose content matters to it. */
 export function filesNamedBy(plan: Plan): string[] {
-  const files: (string | null)[] = []
+  const files: (string | null)[] = [...plan.sourceFiles]
   for (const { tls } of plan.listen) {
     if (!tls) continue
     files.push(tls.clientCa)

@@ -56,6 +56,7 @@ export function planOf(...upstreams: readonly UpstreamPlan[]): Plan {
     upstreams,
     consumers: [],
     counting: { file: null, keys: 1000, replays: 1000 },
+    sourceFiles: [],
     routes: [],
   }
 }

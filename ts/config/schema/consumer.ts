@@ -13,7 +13,13 @@ const key = either(
       shape: object(
         'An API key with more about it.',
         {
-          key: text('The key.', { optional: true, secret: true, check: apiKey, examples: ['${ALICE_KEY}'] }),
+          key: text('The key.', {
+            optional: true,
+            secret: true,
+            orFile: true,
+            check: apiKey,
+            examples: ['${ALICE_KEY}'],
+          }),
           sha256: text('SHA-256 of the key in hexadecimal, in place of the key itself.', {
             optional: true,
             secret: true,
@@ -30,7 +36,10 @@ const key = either(
       ),
       tell: 'map',
     },
-    { shape: text('The key.', { secret: true, check: apiKey, examples: ['${ALICE_KEY}'] }), tell: 'text' },
+    {
+      shape: text('The key.', { secret: true, orFile: true, check: apiKey, examples: ['${ALICE_KEY}'] }),
+      tell: 'text',
+    },
   ],
   { secret: true, examples: ['${ALICE_KEY}'] },
 )

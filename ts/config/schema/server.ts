@@ -13,6 +13,7 @@ export const admin = object(
     port: whole('TCP port; 0 lets the system choose.', { default: 9901, max: 65535, examples: [9901] }),
     token: text('Wanted as `Authorization: Bearer TOKEN`. Take it from the environment.', {
       optional: true,
+      orFile: true,
       check: adminToken,
       examples: ['${POLYGATE_ADMIN_TOKEN}'],
     }),
