@@ -129,3 +129,15 @@ routes: [ { name: a, match: {}, respond: {}, guards: [ { key: { header: ApiKey }
   assert.match(output, /^runs {5}limits by consumer: 9 in 60 s, 2 at once, 5 a calendar day; past them 429$/m)
   assert.doesNotMatch(output, /a-key-of-alice/)
 })
+
+test('a basic guard, without any hash', async context => {
+  const hash = '$2b$04$abcdefghijklmnopqrstuuHCSenwm8buK215m4R4q2ZmPL95d0lX2'
+  const guarded = `listen: [{ port: 0 }]
+consumers: { alice: { passwords: [ "${hash}" ] } }
+routes: [ { name: a, match: {}, respond: {}, guards: [ { basic: { realm: Shop } } ] } ]
+`
+  const { status, output } = await polygate(['explain', 'GET', '/'], folderWith(context, guarded))
+  assert.equal(status, 0)
+  assert.match(output, /^runs {5}basic guard: username and password of a consumer \(realm Shop\), else 401;/m)
+  assert.ok(!output.includes(hash))
+})

@@ -159,6 +159,9 @@ function checkText(guard: CheckPlan): string {
   if (guard.kind === 'key') {
     return `key guard: a consumer's key in ${guard.from} ${guard.name}, else 401; the upstream gets X-Consumer-Name in its place`
   }
+  if (guard.kind === 'basic') {
+    return `basic guard: username and password of a consumer (realm ${guard.realm}), else 401; the upstream gets X-Consumer-Name in their place`
+  }
   if (guard.kind === 'address')
     return `addresses: ${guard.allow ? 'only' : 'none'} of ${guard.blocks.join(', ')}, else 403`
   if (guard.kind === 'own-limits') return 'the limits that a consumer has of its own; past them 429'

@@ -2,7 +2,7 @@
 // is sent to workers and kept on disk, must hold no secret.
 import { createHash } from 'node:crypto'
 import { addLimit, ownLimits, withOwnLimits } from './compile-limits.ts'
-import type { CheckPlan, ConsumerKeyPlan, ConsumerPlan, GuardPlan } from './plan.ts'
+import type { CheckPlan, ConsumerKeyPlan, ConsumerPasswordPlan, ConsumerPlan, GuardPlan } from './plan.ts'
 import type { ConsumerConfig, RouteConfig } from './schema.ts'
 
 export const keyDigest = (key: string): string => createHash('sha256').update(key).digest('hex')
@@ -10,6 +10,7 @@ export const keyDigest = (key: string): string => createHash('sha256').update(ke
 export const consumerPlan = (name: string, consumer: ConsumerConfig): ConsumerPlan => ({
   name,
   keys: consumer.keys.map(keyPlan),
+  passwords: consumer.passwords.map(password => passwordPlan(name, password)),
   limits: ownLimits(consumer),
   tags: [...consumer.tags],
   metadata: Object.fromEntries(consumer.metadata),
@@ -22,6 +23,12 @@ function keyPlan(key: ConsumerConfig['keys'][number]): ConsumerKeyPlan {
     sha256: text === null ? (sha256 ?? '').toLowerCase() : keyDigest(text),
     notAfterMs: notAfter === null ? null : Date.parse(notAfter),
   }
+}
+
+function passwordPlan(consumer: string, password: ConsumerConfig['passwords'][number]): ConsumerPasswordPlan {
+  if (typeof password === 'string') return { username: consumer, hash: password, notAfterMs: null }
+  const { username, hash, notAfter } = password
+  return { username: username ?? consumer, hash, notAfterMs: notAfter === null ? null : Date.parse(notAfter) }
 }
 
 /** In their order. `anyOwnLimits`: consumers have limits of their own. */
@@ -44,11 +51,17 @@ export function guardPlans(route: RouteConfig, anyOwnLimits: boolean): readonly 
 type GuardConfig = RouteConfig['guards'][number]
 
 /** Of guards that count nothing. */
-function lookerPlans({ key, ipAllow, ipDeny }: Pick<GuardConfig, 'key' | 'ipAllow' | 'ipDeny'>): CheckPlan[] {
+function lookerPlans({
+  key,
+  basic,
+  ipAllow,
+  ipDeny,
+}: Pick<GuardConfig, 'key' | 'basic' | 'ipAllow' | 'ipDeny'>): CheckPlan[] {
   const plans: CheckPlan[] = []
   if (ipAllow !== null) plans.push({ kind: 'address', allow: true, blocks: [...ipAllow] })
   if (ipDeny !== null) plans.push({ kind: 'address', allow: false, blocks: [...ipDeny] })
   if (key !== null) plans.push(keyGuardPlan(key))
+  if (basic !== null) plans.push({ kind: 'basic', realm: basic.realm })
   return plans
 }
 

@@ -240,6 +240,18 @@ export const consumerName = (text: string): string | null =>
     ? null
     : 'a name of letters, digits, ".", "_", "@", "+" and "-" that begins with a letter or digit, at most 128 long'
 
+/** RFC 7617 section 2. Bytes count: the client sends UTF-8. */
+export const username = (text: string): string | null =>
+  /^[^:\u0000-\u001f\u007f\ud800-\udfff]+$/u.test(text) && Buffer.byteLength(text) <= 256
+    ? null
+    : 'a username of 1 to 256 bytes, without colon and control characters'
+
+/** It stands in quotes in a challenge. */
+export const realm = (text: string): string | null =>
+  /^[\x20-\x7e]{1,128}$/.test(text) && !/["\\]/.test(text)
+    ? null
+    : 'a realm of 1 to 128 printable ASCII characters without " and \\'
+
 export const parameterName = (text: string): string | null =>
   /^[A-Za-z0-9._~-]{1,64}$/.test(text) ? null : 'a name of letters, digits, ".", "_", "~" and "-", at most 64 long'
 

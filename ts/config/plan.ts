@@ -183,6 +183,7 @@ export interface RoutePlan {
 export interface ConsumerPlan {
   readonly name: string
   readonly keys: readonly ConsumerKeyPlan[]
+  readonly passwords: readonly ConsumerPasswordPlan[]
   /** Of its own, over all routes. */
   readonly limits: readonly OwnLimitPlan[]
   readonly tags: readonly string[]
@@ -202,8 +203,17 @@ export interface ConsumerKeyPlan {
   readonly notAfterMs: number | null
 }
 
+export interface ConsumerPasswordPlan {
+  readonly username: string
+  /** argon2 or bcrypt. */
+  readonly hash: string
+  /** Unix time from which on it is refused; null: never. */
+  readonly notAfterMs: number | null
+}
+
 /** One of the kinds of guards. */
-export type CheckPlan = KeyGuardPlan | AddressGuardPlan | LimitGuardPlan | ConcurrencyGuardPlan | OwnLimitsGuardPlan
+export type CheckPlan =
+  KeyGuardPlan | BasicGuardPlan | AddressGuardPlan | LimitGuardPlan | ConcurrencyGuardPlan | OwnLimitsGuardPlan
 
 export type GuardPlan = CheckPlan | AnyGuardPlan
 
@@ -218,6 +228,11 @@ export interface KeyGuardPlan {
   readonly from: 'header' | 'query' | 'cookie'
   /** Headers in lower case. */
   readonly name: string
+}
+
+export interface BasicGuardPlan {
+  readonly kind: 'basic'
+  readonly realm: string
 }
 
 /** Clients in one of the blocks are let in, and nobody else; or they are refused, and nobody else. */

@@ -11,6 +11,7 @@ import {
 } from './rules/routes.ts'
 import { distinctKeys, soundKeyGuards } from './rules/guards.ts'
 import { soundLimits } from './rules/limits.ts'
+import { distinctUsers, soundBasicGuards } from './rules/passwords.ts'
 import type { Rule } from './rules/rule.ts'
 import { distinctListeners, distinctServerNames, guardedAdmin } from './rules/server.ts'
 import { distinctPeers, soundHealth, usedTls, weightedPeers } from './rules/upstreams.ts'
@@ -33,5 +34,7 @@ export const rules: readonly Rule[] = [
   soundHeaderEdits,
   distinctKeys,
   soundKeyGuards,
+  distinctUsers,
+  soundBasicGuards,
   soundLimits,
 ]

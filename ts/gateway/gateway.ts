@@ -28,6 +28,7 @@ import type { Upstreams } from './forward/upstreams.ts'
 import { healthGauges, poolGauges } from './forward/gauges.ts'
 import { WebSockets } from './forward/web-socket.ts'
 import { LimitStores } from './guard/limit-store.ts'
+import { Passwords } from './guard/passwords.ts'
 import type { AccessLog } from './record/access-log.ts'
 import { AccessLogs } from './record/access-logs.ts'
 import { WorkerMetrics } from './record/metrics.ts'
@@ -71,6 +72,7 @@ export function createGateway(): Gateway {
   const stalls = new StallReport(log)
   const accessLogs = new AccessLogs(log)
   const limits = new LimitStores(log)
+  const passwords = new Passwords(heads, settle)
 
   const events = frontEnd.hooked ? nativeExchanges.direct(client, onEvents, statusLines.join('\n')) : null
   const commands = new DirectCommands(events?.commands ?? new Int32Array(1), () => nativeExchanges.run())
@@ -256,6 +258,7 @@ export function createGateway(): Gateway {
       registry,
       webSockets,
       limits,
+      passwords,
       accessLogs,
       metrics,
       respond,

@@ -17,6 +17,7 @@ import { crossOrigin } from './guard/cors.ts'
 import { guardStage } from './guard/guard.ts'
 import { compileGuards } from './guard/guards.ts'
 import type { LimitStores } from './guard/limit-store.ts'
+import type { Passwords } from './guard/passwords.ts'
 import { localStage, matchStage } from './match/match.ts'
 import { compileTarget } from './match/target.ts'
 import { pipeline } from './pipeline.ts'
@@ -38,6 +39,7 @@ export interface WorkerParts {
   readonly registry: EndpointRegistry
   readonly webSockets: WebSockets
   readonly limits: LimitStores
+  readonly passwords: Passwords
   readonly accessLogs: AccessLogs
   readonly metrics: WorkerMetrics
   readonly respond: Respond
@@ -75,6 +77,7 @@ export function prepareRunningPlan(plan: Plan, parts: WorkerParts): PreparedPlan
       heads,
       exchanges,
       limits,
+      passwords: parts.passwords,
       clientAddress,
       metrics: counted,
       settle: parts.settle,

@@ -1,56 +1,58 @@
-// What guards can decide, in one list: the guard stage names an outcome by its number, metrics count by it, control
-// prints the words. Bounded by design: no outcome carries anything of a request.
+// What guards can decide, in one table: the guard stage names an outcome, metrics count by its number, control prints the
+// words. Bounded by design: no outcome carries anything of a request. `missing`: the credential was not sent at all.
 
-export const guardOutcomes = [
-  ['key', 'admitted'],
-  ['key', 'missing'],
-  ['key', 'ambiguous'],
-  ['key', 'unknown'],
-  ['key', 'expired'],
-  ['rateLimit', 'admitted'],
-  ['rateLimit', 'limited'],
-  ['quota', 'admitted'],
-  ['quota', 'exceeded'],
-  ['limits', 'unavailable'],
-  ['limits', 'skipped'],
-  ['address', 'admitted'],
-  ['address', 'not allowed'],
-  ['address', 'denied'],
-  ['consumers', 'differ'],
-  ['concurrency', 'admitted'],
-  ['concurrency', 'limited'],
-] as const
-
-export const GuardOutcome = {
-  keyAdmitted: 0,
-  keyMissing: 1,
-  keyAmbiguous: 2,
-  keyUnknown: 3,
-  keyExpired: 4,
-  rateAdmitted: 5,
-  rateLimited: 6,
-  quotaAdmitted: 7,
-  quotaExceeded: 8,
+const outcomes = {
+  keyAdmitted: ['key', 'admitted'],
+  keyMissing: ['key', 'missing'],
+  keyAmbiguous: ['key', 'ambiguous'],
+  keyUnknown: ['key', 'unknown'],
+  keyExpired: ['key', 'expired'],
+  rateAdmitted: ['rateLimit', 'admitted'],
+  rateLimited: ['rateLimit', 'limited'],
+  quotaAdmitted: ['quota', 'admitted'],
+  quotaExceeded: ['quota', 'exceeded'],
   /** The limits file is away or full, and the request was refused. */
-  limitsUnavailable: 9,
+  limitsUnavailable: ['limits', 'unavailable'],
   /** The same, and the configuration says to let requests through then. */
-  limitsSkipped: 10,
-  addressAdmitted: 11,
-  addressNotAllowed: 12,
-  addressDenied: 13,
+  limitsSkipped: ['limits', 'skipped'],
+  addressAdmitted: ['address', 'admitted'],
+  addressNotAllowed: ['address', 'not allowed'],
+  addressDenied: ['address', 'denied'],
   /** Two credentials of one request belong to two consumers. */
-  consumersDiffer: 14,
-  concurrencyAdmitted: 15,
-  concurrencyLimited: 16,
-} as const
+  consumersDiffer: ['consumers', 'differ'],
+  concurrencyAdmitted: ['concurrency', 'admitted'],
+  concurrencyLimited: ['concurrency', 'limited'],
+  basicAdmitted: ['basic', 'admitted'],
+  basicMissing: ['basic', 'missing'],
+  basicAmbiguous: ['basic', 'ambiguous'],
+  basicMalformed: ['basic', 'malformed'],
+  /** There is no such user. */
+  basicUnknown: ['basic', 'unknown'],
+  /** There is, with another password. */
+  basicWrong: ['basic', 'wrong'],
+  basicExpired: ['basic', 'expired'],
+  /** Too many hashes wait to be computed, or this one has waited for too long. */
+  basicOverloaded: ['basic', 'overloaded'],
+  /** The hash could not be computed. */
+  basicFailed: ['basic', 'failed'],
+} as const satisfies Record<string, readonly [guard: string, outcome: string]>
 
-export type GuardOutcome = (typeof GuardOutcome)[keyof typeof GuardOutcome]
+/** By number: words for the metrics. */
+export const guardOutcomes: readonly (readonly [guard: string, outcome: string])[] = Object.values(outcomes)
+
+declare const isOutcome: unique symbol
+/** A number, of the table above. */
+export type GuardOutcome = number & { readonly [isOutcome]: true }
+
+export const GuardOutcome = Object.fromEntries(Object.keys(outcomes).map((name, number) => [name, number])) as Readonly<
+  Record<keyof typeof outcomes, GuardOutcome>
+>
 
 /** For a guard that has refused: what the log says. */
-export const outcomeText = (outcome: GuardOutcome): string => guardOutcomes[outcome].join(' ')
+export const outcomeText = (outcome: GuardOutcome): string => guardOutcomes[outcome]!.join(' ')
 
 /** The client has not sent the credential at all, rather than a wrong one. */
-export const isMissing = (outcome: GuardOutcome): boolean => guardOutcomes[outcome][1] === 'missing'
+export const isMissing = (outcome: GuardOutcome): boolean => guardOutcomes[outcome]![1] === 'missing'
 
 /** Counts what a guard of a route has decided. */
 export type CountOutcome = (routeId: number, outcome: GuardOutcome) => void

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import type { DirectEvents } from './native-direct.ts'
 import type { NativeHeads } from './native-heads.ts'
 import type { NativeLimitsModule } from './native-limits.ts'
+import type { NativePasswordsModule } from './native-passwords.ts'
 
 declare global {
   interface Buffer {
@@ -15,7 +16,7 @@ declare global {
   }
 }
 
-export interface Native extends NativeHeads, NativeLimitsModule {
+export interface Native extends NativeHeads, NativeLimitsModule, NativePasswordsModule {
   /** Equals package.json's version; a mismatch is refused at load. */
   version(): string
   /**

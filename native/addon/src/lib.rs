@@ -11,6 +11,7 @@ mod keys;
 mod limit_places;
 mod limits;
 mod parent;
+mod passwords;
 mod response_edits;
 mod upstream;
 

@@ -1,5 +1,6 @@
-// Consumers: who calls the gateway, and by which keys they are known. Keys are secrets: no error shows one.
-import { apiKey, consumerName, instant, sha256 } from '../formats.ts'
+// Consumers: who calls the gateway, and by which keys and passwords they are known. These are secrets: no error shows one.
+import { apiKey, consumerName, instant, sha256, username } from '../formats.ts'
+import { passwordHash } from '../password-hash.ts'
 import { either, list, map, object, text } from '../shapes.ts'
 import { ownQuota, ownRateLimit } from './limit.ts'
 
@@ -44,6 +45,45 @@ const key = either(
   { secret: true, examples: ['${ALICE_KEY}'] },
 )
 
+const passwordForms = 'the text of a hash, or a mapping with hash, username and notAfter'
+const hashExample = '$2b$12$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW'
+
+const hash = text('argon2id, argon2i or bcrypt, within bounds of what it may cost. `polygate key hash` makes one.', {
+  secret: true,
+  orFile: true,
+  check: passwordHash,
+  examples: [hashExample],
+})
+
+const password = either(
+  "A password for HTTP Basic: its hash alone, for the consumer's name, or a mapping with more about it.",
+  passwordForms,
+  [
+    {
+      shape: object(
+        'A password with more about it.',
+        {
+          hash,
+          username: text("Who sends it. Without it the consumer's name.", {
+            optional: true,
+            check: username,
+            examples: ['alice'],
+          }),
+          notAfter: text('From this moment on the password is refused.', {
+            optional: true,
+            check: instant,
+            examples: ['2027-01-01T00:00:00Z'],
+          }),
+        },
+        {},
+      ),
+      tell: 'map',
+    },
+    { shape: hash, tell: 'text' },
+  ],
+  { secret: true, examples: [{ username: 'alice', hash: hashExample }] },
+)
+
 const consumer = object(
   'One of those who call the gateway.',
   {
@@ -51,6 +91,11 @@ const consumer = object(
       default: [],
       secret: true,
       examples: [['${ALICE_KEY}']],
+    }),
+    passwords: list('Passwords for HTTP Basic; several, so that one can be replaced by another.', password, {
+      default: [],
+      secret: true,
+      examples: [[hashExample]],
     }),
     rateLimit: ownRateLimit,
     quota: ownQuota,

@@ -1,5 +1,5 @@
 // Guards of a route: checks that a request must pass, in the order of the list.
-import { cidr, cookieName, parameterName, requestHeaderName } from '../formats.ts'
+import { cidr, cookieName, parameterName, realm, requestHeaderName } from '../formats.ts'
 import { list, object, text } from '../shapes.ts'
 import { concurrency, quota, rateLimit } from './limit.ts'
 
@@ -11,6 +11,12 @@ const key = object(
     cookie: text('Name of the cookie.', { optional: true, check: cookieName, examples: ['apikey'] }),
   },
   { optional: true, oneOf: ['header', 'query', 'cookie'], examples: [{ header: 'apikey' }] },
+)
+
+const basic = object(
+  'The client sends username and password of a consumer (HTTP Basic, RFC 7617). The upstream sees neither, and gets X-Consumer-Name.',
+  { realm: text('What browsers show when they ask.', { default: 'polygate', check: realm, examples: ['Shop'] }) },
+  { optional: true, examples: [{ realm: 'Shop' }] },
 )
 
 const blocks = (about: string, example: string) =>
@@ -25,8 +31,8 @@ const ipAllow = blocks('Only clients with these addresses are let in: others get
 const ipDeny = blocks('Clients with these addresses get 403.', '203.0.113.0/24')
 
 /** Guards that look at the request alone and count nothing, so that one of several can do. */
-const lookers = { ipAllow, ipDeny, key }
-const lookerNames = ['ipAllow', 'ipDeny', 'key'] as const
+const lookers = { ipAllow, ipDeny, key, basic }
+const lookerNames = ['ipAllow', 'ipDeny', 'key', 'basic'] as const
 
 const allOf = list(
   'Guards all of which must let the request in.',

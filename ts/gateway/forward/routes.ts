@@ -50,4 +50,8 @@ export function compileForwardRoutes(
 
 /** Names of the headers, parameters or cookies that carry a credential for the gateway: the upstream must not see it. */
 const credentialsIn = (place: 'header' | 'query' | 'cookie', guards: readonly GuardPlan[]): string[] =>
-  checksOf(guards).flatMap(check => (check.kind === 'key' && check.from === place ? [check.name] : []))
+  checksOf(guards).flatMap(check => {
+    if (check.kind === 'key') return check.from === place ? [check.name] : []
+    if (check.kind === 'basic') return place === 'header' ? ['authorization'] : []
+    return []
+  })

@@ -7,11 +7,13 @@ import type { RequestHeads } from '../../shared/native-heads.ts'
 import type { Exchange, Verdict } from '../exchange.ts'
 import type { Stage } from '../pipeline.ts'
 import { addressGuard } from './address.ts'
+import { basicGuard, knowPasswords, type KnownPasswords } from './basic.ts'
 import { knowConsumers, type Consumers } from './consumers.ts'
 import { keyGuard, knowKeys, type KnownKeys } from './key.ts'
 import { limitGuard, type LimitPlan } from './limit.ts'
 import type { LimitStore, LimitStores } from './limit-store.ts'
 import { knowOwnLimits, type KnownOwnLimits } from './own-limits.ts'
+import type { Passwords } from './passwords.ts'
 import { compileProgram, type Program, type Requirement } from './program.ts'
 
 export interface GuardOptions {
@@ -19,6 +21,7 @@ export interface GuardOptions {
   readonly heads: RequestHeads
   readonly exchanges: NativeExchanges
   readonly limits: LimitStores
+  readonly passwords: Passwords
   /** The address that counts as the client's. */
   readonly clientAddress: (exchange: Exchange) => string
   readonly metrics: { guard(routeId: number, outcome: GuardOutcome): void }
@@ -45,6 +48,7 @@ interface Known {
   readonly keys: KnownKeys
   readonly store: LimitStore
   readonly own: KnownOwnLimits
+  readonly passwords: KnownPasswords
 }
 
 /** Null where no route has guards: then requests pay for none. */
@@ -62,10 +66,13 @@ export function compileGuards(options: GuardOptions): RouteGuards | null {
     undo.push(() => consumers.release())
     const keys = knowKeys(consumers, exchanges)
     undo.push(() => keys.release())
+    const passwords = knowPasswords(consumers, options.passwords)
+    undo.push(() => passwords.release())
     const count: CountOutcome = (routeId, outcome) => metrics.guard(routeId, outcome)
     const own = knowOwnLimits(consumers, store)
     undo.push(() => own.release())
-    const compile = (check: CheckPlan): Stage => compileCheck(check, { consumers, keys, store, own }, options, count)
+    const compile = (check: CheckPlan): Stage =>
+      compileCheck(check, { consumers, keys, passwords, store, own }, options, count)
     const list = plan.routes.map(({ guards }): Program | null => {
       if (guards.length === 0) return null
       const runs = runsOfLimits(guards)
@@ -102,11 +109,13 @@ export function compileGuards(options: GuardOptions): RouteGuards | null {
   }
 }
 
-function compileCheck(check: CheckPlan, { keys }: Known, options: GuardOptions, count: CountOutcome): Stage {
+function compileCheck(check: CheckPlan, { keys, passwords }: Known, options: GuardOptions, count: CountOutcome): Stage {
   const { clientAddress } = options
   switch (check.kind) {
     case 'key':
       return keyGuard(check, keys, options, count)
+    case 'basic':
+      return basicGuard(check, passwords, options.passwords, count)
     case 'address':
       return addressGuard(check, clientAddress, count)
     case 'limit':

@@ -115,7 +115,10 @@ export class LimitStore {
 
   #renew(): void {
     const lost = this.open?.renew() ?? 0
-    if (lost > 0) this.#log.warn('requests had lost their places for a while: this worker had stopped, or the clock was set', { lost })
+    if (lost > 0)
+      this.#log.warn('requests had lost their places for a while: this worker had stopped, or the clock was set', {
+        lost,
+      })
   }
 
   #lookAfter(): void {
