@@ -56,6 +56,7 @@ tools() {
   need openssl 'makes the certificates of the tests, Debian: apt install openssl'
   need curl 'runs the lines that the demo prints, Debian: apt install curl'
   need git 'lists the files of the repository'
+  need script 'is a terminal for a command, Debian: apt install bsdutils'
   cargo fmt --version >/dev/null 2>&1 || { echo 'missing: rustfmt (rustup component add rustfmt)'; missing=1; }
   cargo clippy --version >/dev/null 2>&1 || { echo 'missing: clippy (rustup component add clippy)'; missing=1; }
   [ -d node_modules/typescript ] || { echo 'missing: node_modules (run npm ci first)'; missing=1; }
