@@ -67,6 +67,10 @@ routes:
     match: { path: /either }
     upstream: echo
     guards: [ { anyOf: [ { key: { header: apikey } }, { basic: { realm: Shop } } ] } ]
+  - name: first
+    match: { path: /first }
+    upstream: echo
+    guards: [ { anyOf: [ { basic: { realm: Shop } }, { key: { header: apikey } } ] } ]
   - name: both
     match: { path: /both }
     upstream: echo
@@ -160,6 +164,15 @@ routes:
     ['UTF-8', 'test', '/shop', basic('test', '123£')],
     ['one of two: the password', 'alice', '/either', good],
     ['one of two: the key', 'bob', '/either', 'apikey: a-key-of-bob'],
+    [
+      'a password that is wrong, and found to be so later, and a key',
+      'bob',
+      '/first',
+      basic('alice', 'no'),
+      'apikey: a-key-of-bob',
+    ],
+    ['a malformed password, and a key', 'bob', '/first', 'Authorization: Basic x', 'apikey: a-key-of-bob'],
+    ['a password where a key would have done', 'alice', '/first', good],
     ['both of one consumer', 'alice', '/both', good, 'apikey: a-key-of-alice'],
   ]
   for (const [title, consumer, path, ...lines] of admitted) {

@@ -136,6 +136,17 @@ test('a reload meanwhile: the request ends on the plan that it began with', asyn
   assert.equal((await login(gateway, 'slow-secret')).status, 401)
 })
 
+test('a drain that may not wait ends in spite of hashes that are computed and wait', async t => {
+  const gateway = await startGateway(t, `timeouts: { drainMs: 1 }\n${config(cost13)}`)
+  for (let guess = 0; guess < 8; guess++) {
+    const client = await RawClient.connect(t, gateway.port)
+    await client.send(headOf(`guess ${guess}`))
+  }
+  await (await fetch(`${gateway.url}/open`)).text()
+  assert.equal(await within(20_000, 'stopping', gateway.stop()), 0)
+  assert.doesNotMatch(gateway.logs(), /SIG(SEGV|ABRT|KILL)/)
+})
+
 test('a drain waits for the hash, and for the answer', async t => {
   const gateway = await startGateway(t, config(cost13))
   const client = await RawClient.connect(t, gateway.port)
