@@ -2,7 +2,7 @@
 //! only `record` writes, so that what is not genuine leaves no trace.
 //!
 //! An entry is one word: 39 bits of the keyed hash, and the time it ends in units of 8 seconds, 25 bits, in a cycle of 8.5
-//! years. Entries of one bucket (31) are compared, so an honest value is taken for a seen one with a probability of at
+//! years. A value that has an owner takes two entries of one bucket, written together. Entries of one bucket (31) are compared, so an honest value is taken for a seen one with a probability of at
 //! most 31 / 2^39, 6 in 10^11; with the table as full as its capacity allows, 3 in 10^11. A replay is never missed
 //! within its time unless `WhenFull` gives it up or the clock has been ahead for longer than the time to live.
 
@@ -96,6 +96,65 @@ impl Limits {
             }
         }
     }
+}
+
+impl Limits {
+    /// As `record`, for a value that belongs to whoever asks first: `First` for that owner as often as it asks, `Seen` for
+    /// every other. Of several owners that ask at the same time, in whatever process, one is told `First`.
+    pub fn claim(&mut self, window: &ReplayWindow, value: &[u8], owner: &[u8], now: UnixNanos) -> Replay {
+        let now = now.min(MAX_NOW);
+        let hash = self.key_hash(window.id, value);
+        let control = self.layout().replay_bucket(hash.place);
+        // Not the value's own entry, whatever the owner is called: the length of the value stands in front.
+        let both = [&(value.len() as u64).to_le_bytes()[..], value, owner].concat();
+        let prints = [fingerprint(hash), fingerprint(self.key_hash(window.id, &both))];
+        let words = self.words();
+        let end = (now.saturating_add(window.ttl_ns) / UNIT_NS + 1) & END_MASK;
+        loop {
+            let before = txn::settled(words, control);
+            let (entries, found) = look_for_both(words, control, prints, now / UNIT_NS);
+            let is_full = entries.iter().any(|(left, _)| *left > 0);
+            let (write, answer) = match (found, window.when_full) {
+                ([true, true], _) => (false, Replay::First),
+                ([true, false], _) => (false, Replay::Seen),
+                (_, WhenFull::Refuse) if is_full => (false, Replay::FullRefused),
+                (_, WhenFull::Admit) if is_full => (false, Replay::FullAdmitted),
+                _ => (true, Replay::First),
+            };
+            let mut changes = Changes::default();
+            if write {
+                for (print, (_, word)) in prints.into_iter().zip(entries) {
+                    changes.set(word, words[word].load(Acquire), print << END_BITS | end);
+                }
+            }
+            if txn::commit(words, self.handle(), control, before, &changes) {
+                return answer;
+            }
+        }
+    }
+}
+
+/// The two entries that end first, with what is left of them (0: nothing that counts), and which of the prints are there.
+fn look_for_both(words: &[AtomicU64], control: usize, prints: [u64; 2], now: u64) -> ([(u64, usize); 2], [bool; 2]) {
+    let mut first = [(u64::MAX, control + 1), (u64::MAX, control + 2)];
+    let mut found = [false; 2];
+    for (index, entry) in words[control + 1..control + REPLAY_WORDS].iter().enumerate() {
+        let word = control + 1 + index;
+        let entry = entry.load(Acquire);
+        let left = (entry & END_MASK).wrapping_sub(now) & END_MASK;
+        let left = if entry == 0 || left > FURTHEST { 0 } else { left + 1 };
+        if left > 0 {
+            for (print, found) in prints.iter().zip(&mut found) {
+                *found |= entry >> END_BITS == *print;
+            }
+        }
+        if left < first[0].0 {
+            first = [(left, word), first[0]];
+        } else if left < first[1].0 {
+            first[1] = (left, word);
+        }
+    }
+    (first, found)
 }
 
 enum Look {

@@ -128,3 +128,26 @@ fn a_full_replay_bucket() {
         assert_eq!(limits.record(&window(600), b"later", NOW + 700 * SECOND_NS), Replay::First);
     }
 }
+
+#[test]
+fn a_value_with_an_owner_needs_room_for_both() {
+    for (when_full, expected) in [
+        (WhenFull::Refuse, Replay::FullRefused),
+        (WhenFull::Admit, Replay::FullAdmitted),
+        (WhenFull::ForgetLeastUsed, Replay::First),
+    ] {
+        let place = Place::new();
+        let mut limits = tiny(&place);
+        let window = |ttl| ReplayWindow::new("n", ttl * SECOND_NS, when_full).unwrap();
+        for value in 0..30_u8 {
+            let ttl = if value == 7 { 300 } else { 600 };
+            assert_eq!(limits.record(&window(ttl), &[value], NOW), Replay::First);
+        }
+        // One entry is free.
+        assert_eq!(limits.claim(&window(600), b"new", b"a", NOW), expected, "{when_full:?}");
+        let gone: Vec<u8> = (0..30).filter(|value| !limits.seen(&window(600), &[*value], NOW)).collect();
+        assert_eq!(gone, if expected == Replay::First { vec![7] } else { vec![] }, "{when_full:?}");
+        assert_eq!(limits.claim(&window(600), b"later", b"a", NOW + 700 * SECOND_NS), Replay::First);
+        assert_eq!(limits.claim(&window(600), b"later", b"b", NOW + 700 * SECOND_NS), Replay::Seen);
+    }
+}

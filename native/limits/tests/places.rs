@@ -167,6 +167,57 @@ fn a_value_is_first_once_within_its_time() {
 }
 
 #[test]
+fn a_value_belongs_to_who_asks_first() {
+    let place = Place::new();
+    let (mut one, mut other) = (place.open(), place.open());
+    let window = ReplayWindow::new("n", 600 * SECOND_NS, WhenFull::Refuse).unwrap();
+    let another = ReplayWindow::new("m", 600 * SECOND_NS, WhenFull::Refuse).unwrap();
+    assert_eq!(one.claim(&window, b"v", b"a", NOW), Replay::First);
+    assert_eq!(other.claim(&window, b"v", b"a", NOW), Replay::First);
+    assert_eq!(other.claim(&window, b"v", b"b", NOW), Replay::Seen);
+    assert_eq!(other.claim(&window, b"v", b"b", NOW), Replay::Seen, "asking makes nobody the owner");
+    assert_eq!(one.claim(&window, b"v", b"", NOW), Replay::Seen);
+    assert_eq!(one.claim(&another, b"v", b"b", NOW), Replay::First);
+    assert_eq!(one.claim(&window, b"va", b"", NOW), Replay::First, "where a value ends counts");
+    assert_eq!(one.claim(&window, b"va", b"", NOW), Replay::First);
+    // Asking again does not prolong it; 16 seconds is the grain.
+    assert_eq!(one.claim(&window, b"v", b"a", NOW + 600 * SECOND_NS), Replay::First);
+    assert_eq!(one.claim(&window, b"v", b"b", NOW + 600 * SECOND_NS), Replay::Seen);
+    assert_eq!(one.claim(&window, b"v", b"b", NOW + 616 * SECOND_NS), Replay::First);
+    assert_eq!(one.claim(&window, b"v", b"a", NOW + 616 * SECOND_NS), Replay::Seen);
+}
+
+#[test]
+fn of_many_owners_at_once_one_gets_the_value() {
+    let place = Place::new();
+    let window = ReplayWindow::new("n", 600 * SECOND_NS, WhenFull::Refuse).unwrap();
+    let owners_of: Vec<Vec<bool>> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..4_u8)
+            .map(|owner| {
+                let options = Options { keys: 1, replays: 10_000, gateway: None };
+                let (mut limits, window) = (Limits::open(place.path(), &options).unwrap().0, window.clone());
+                scope.spawn(move || {
+                    let mut claim = |value: u32| limits.claim(&window, &value.to_le_bytes(), &[owner], NOW);
+                    // Twice: who was first stays it.
+                    (0..2000)
+                        .map(|value| [claim(value), claim(value)])
+                        .map(|both| match both {
+                            [Replay::First, Replay::First] => true,
+                            [Replay::Seen, Replay::Seen] => false,
+                            other => panic!("{other:?}"),
+                        })
+                        .collect()
+                })
+            })
+            .collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    for value in 0..2000 {
+        assert_eq!(owners_of.iter().filter(|owns| owns[value]).count(), 1, "value {value}");
+    }
+}
+
+#[test]
 fn a_million_honest_values_and_their_replays_at_full_capacity() {
     let place = Place::new();
     let options = Options { keys: 1, replays: 1_000_000, gateway: None };
