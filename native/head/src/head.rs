@@ -154,6 +154,19 @@ impl Head {
         &self.bytes[..self.raw_length as usize]
     }
 
+    /// The request target as it came, before it was normalised; of an absolute-form one what follows the authority, which
+    /// may be nothing.
+    pub fn raw_target(&self) -> &[u8] {
+        let rest = self.raw().get(self.method_text.end as usize + 1..).unwrap_or_default();
+        let target = &rest[..rest.iter().position(|&byte| byte == b' ').unwrap_or(0)];
+        if !self.has(Flag::ABSOLUTE_FORM) {
+            return target;
+        }
+        let authority = target.windows(3).position(|three| three == b"://").map_or(0, |at| at + 3);
+        let rest = target.get(authority..).unwrap_or_default();
+        rest.iter().position(|byte| b"/?".contains(byte)).map_or(b"", |at| &rest[at..])
+    }
+
     /// The method, where it has a number.
     pub fn method(&self) -> Method {
         self.method

@@ -1,4 +1,7 @@
-//! Leaves out of a query and of cookies what only the gateway may see: credentials of its own guards. Called by `compose`.
+//! Leaves out of a query and of cookies what only the gateway may see: credentials of its own guards. Called by `compose`,
+//! and by the addon, which reads them.
+
+use std::borrow::Cow;
 
 use crate::policy::push_line;
 
@@ -37,19 +40,45 @@ pub fn write_cookies(value: &[u8], hidden: &[Vec<u8>], out: &mut Vec<u8>) {
     }
 }
 
+/// The values of a parameter, decoded as upstreams decode them. A broken escape stands for itself.
+pub fn parameters<'a>(query: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = Cow<'a, [u8]>> {
+    query.split(|byte| *byte == b'&').filter_map(move |parameter| {
+        let end = parameter.iter().position(|byte| *byte == b'=').unwrap_or(parameter.len());
+        decodes_to(&parameter[..end], name).then(|| decoded(parameter.get(end + 1..).unwrap_or_default()))
+    })
+}
+
+fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.iter().any(|byte| b"%+".contains(byte)) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((byte, left)) = first_decoded(rest) {
+        out.push(byte);
+        rest = left;
+    }
+    Cow::Owned(out)
+}
+
+/// The first byte that a text stands for, and what follows.
+fn first_decoded(text: &[u8]) -> Option<(u8, &[u8])> {
+    let (&first, after) = text.split_first()?;
+    Some(match (first, after) {
+        (b'%', [high, low, left @ ..]) => match (digit(*high), digit(*low)) {
+            (Some(high), Some(low)) => (high << 4 | low, left),
+            _ => (first, after),
+        },
+        (b'+', _) => (b' ', after),
+        _ => (first, after),
+    })
+}
+
 /// As upstreams read names: `%61` is `a`, `+` a blank. A broken escape stands for itself.
 fn decodes_to(text: &[u8], name: &[u8]) -> bool {
     let mut rest = text;
     let mut wanted = name;
-    while let Some((&first, after)) = rest.split_first() {
-        let (byte, left) = match (first, after) {
-            (b'%', [high, low, left @ ..]) => match (digit(*high), digit(*low)) {
-                (Some(high), Some(low)) => (high << 4 | low, left),
-                _ => (first, after),
-            },
-            (b'+', _) => (b' ', after),
-            _ => (first, after),
-        };
+    while let Some((byte, left)) = first_decoded(rest) {
         match wanted.split_first() {
             Some((&next, others)) if next == byte => (rest, wanted) = (left, others),
             _ => return false,
@@ -92,6 +121,23 @@ mod tests {
             ("&&", "?&&"),
         ] {
             assert_eq!(query(given), left, "{given}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_read_as_they_are_hidden() {
+        let values = |query: &str| -> Vec<String> {
+            parameters(query.as_bytes(), b"key").map(|value| String::from_utf8_lossy(&value).into_owned()).collect()
+        };
+        for (given, read) in [
+            ("", &[][..]),
+            ("key", &[""]),
+            ("a=1&key=2&b=3", &["2"]),
+            ("key=1&key=2&KEY=3", &["1", "2"]),
+            ("k%65y=%61+b%2B&%6bey==c", &["a b+", "=c"]),
+            ("key=%&key=%4&key=%zz1", &["%", "%4", "%zz1"]),
+        ] {
+            assert_eq!(values(given), read, "{given}");
         }
     }
 

@@ -33,6 +33,7 @@ mod target;
 
 pub use compose::{ComposeError, Forwarding, compose};
 pub use head::{Flag, Framing, Head, Limits, Method};
+pub use hidden::parameters;
 pub use policy::{Edit, EditKind, HeaderEdits, HostMode, Policy, PolicyError, PolicyOptions};
 pub use refusal::Refusal;
 pub use request_id::sane_request_id;

@@ -444,3 +444,19 @@ fn slots_are_independent_and_reused() {
     heads.release(99);
     assert!(heads.get(0).is_none());
 }
+
+#[test]
+fn the_target_as_it_came() {
+    for (line, target) in [
+        ("GET /a/../%62//c?d=%2F HTTP/1.1", "/a/../%62//c?d=%2F"),
+        ("GET / HTTP/1.1", "/"),
+        ("OPTIONS * HTTP/1.1", "*"),
+        ("GET http://a.example:80/x/./y?z HTTP/1.1", "/x/./y?z"),
+        ("GET http://a.example?z=// HTTP/1.1", "?z=//"),
+        ("GET http://a.example HTTP/1.1", ""),
+    ] {
+        let head = parse(format!("{line}\r\nHost: a.example\r\n\r\n")).unwrap();
+        assert_eq!(head.raw_target(), target.as_bytes(), "{line}");
+    }
+    assert_eq!(Head::default().raw_target(), b"");
+}

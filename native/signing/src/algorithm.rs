@@ -38,6 +38,17 @@ pub enum Algorithm {
     Ed25519,
 }
 
+impl Algorithm {
+    /// The part of a valid signature that cannot be changed without the key: what a replay is known by. ECDSA's `s` has
+    /// two valid values, and anyone can turn one into the other; `r` has one.
+    pub fn fixed_part(self, signature: &[u8]) -> &[u8] {
+        match self {
+            Self::EcdsaP256Sha256 => signature.get(..32).unwrap_or(signature),
+            _ => signature,
+        }
+    }
+}
+
 /// A keyed HMAC state, cloned for each message.
 #[derive(Clone)]
 enum Mac {

@@ -67,6 +67,22 @@ pub fn content_digest(body: &[u8]) -> String {
     format!("sha-256=:{}:", encoding::to_base64(&Sha256::digest(body)))
 }
 
+/// The SHA-256 of a body: [`crate::sigv4`] asks for it.
+pub fn sha256(body: &[u8]) -> [u8; 32] {
+    Sha256::digest(body).into()
+}
+
+/// One value for several texts, such as a scheme, a key and a signature: what replays are known by. No two lists of texts
+/// have the same.
+pub fn digest_of(texts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    }
+    hash.finalize().into()
+}
+
 /// Once, and of the right length.
 fn put<const N: usize>(slot: &mut Option<[u8; N]>, bytes: Option<Vec<u8>>) -> Result<(), Refusal> {
     if slot.is_some() {

@@ -54,7 +54,7 @@ impl Options {
 pub struct Accepted {
     /// The place of the key in its list.
     pub key: usize,
-    /// The signature, decoded: what a replay is known by.
+    /// The signature, decoded. What a replay is known by is its [`Algorithm::fixed_part`].
     pub signature: Vec<u8>,
     /// The signed time, in Unix seconds.
     pub signed_at: u64,

@@ -12,7 +12,7 @@
 //! | [`cavage`] | what the client lists; target and date have to be in it | `Date`, `(created)` | the signature |
 //! | [`rfc9421`] | components; method and target have to be in them | `created`, `expires` | `nonce`, or the signature |
 //! | [`sigv4`] | method, path, query, headers, body | `X-Amz-Date` | the signature |
-//! | [`webhook`] | the body, or URL and form | where the vendor signs one | the id, or the signature |
+//! | [`webhook`] | the body, or URL and form | where the vendor signs one | what is signed |
 //!
 //! Where a body is not there yet, an accepted request says what it has to hash to ([`BodyDigest`]): the caller checks
 //! that before anything of it goes on.
@@ -37,7 +37,7 @@ pub mod webhook;
 mod window;
 
 pub use algorithm::{Algorithm, SigningKey, VerifyingKey};
-pub use body::{BodyDigest, content_digest};
+pub use body::{BodyDigest, content_digest, digest_of, sha256};
 pub use keys::{Keys, NamedKey};
 pub use refusal::Refusal;
 pub use request::Request;

@@ -35,6 +35,23 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// All, in a fixed order.
+    pub const ALL: [Self; 13] = [
+        Self::Missing,
+        Self::Malformed,
+        Self::Duplicate,
+        Self::UnknownKey,
+        Self::NoActiveSecret,
+        Self::WrongAlgorithm,
+        Self::NotCovered,
+        Self::TooOld,
+        Self::TooNew,
+        Self::WrongDigest,
+        Self::BadSignature,
+        Self::ImpossibleClock,
+        Self::Overloaded,
+    ];
+
     /// A short, stable name for metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {

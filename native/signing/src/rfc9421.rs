@@ -40,7 +40,7 @@ impl Default for Options {
 pub struct Accepted {
     /// The place of the key in its list.
     pub key: usize,
-    /// The signature, decoded.
+    /// The signature, decoded. What a replay is known by, where there is no nonce, is its [`Algorithm::fixed_part`].
     pub signature: Vec<u8>,
     /// `nonce`, if there is one.
     pub nonce: Option<Vec<u8>>,

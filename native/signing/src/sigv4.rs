@@ -101,26 +101,28 @@ impl Verifier {
         Self { options, by_id }
     }
 
+    /// Whether the body's hash is needed to verify a request, for it does not say it itself. Refuses what can be refused
+    /// without: whoever asks has not read the body yet.
+    pub fn needs_body(&self, request: &Request<'_>, now: u64) -> Result<bool, Refusal> {
+        let credential = self.credential(request, now)?;
+        if !self.by_id.contains_key(&credential.key_id) {
+            return Err(Refusal::UnknownKey);
+        }
+        let open = credential.presigned && self.options.path == Path::AsSent;
+        Ok(request.single(b"x-amz-content-sha256")?.is_none() && !open)
+    }
+
     /// Verifies a request's head. `body_sha256` is the body's, if it was read already: without it, the request has to
     /// say what it is (`x-amz-content-sha256`), and the caller checks that. `now` in Unix seconds.
     pub fn verify(&self, request: &Request<'_>, body_sha256: Option<&[u8; 32]>, now: u64) -> Result<Accepted, Refusal> {
-        let credential = find(request)?;
-        if credential.presigned && !self.options.presigned {
-            return Err(Refusal::Missing);
-        }
-        let scope = [self.options.region.as_bytes(), self.options.service.as_bytes()];
-        if scope != [credential.region.as_slice(), credential.service.as_slice()] {
-            return Err(Refusal::BadSignature);
-        }
-        self.is_fresh(&credential, now)?;
-        self.covers(request, &credential)?;
+        let credential = self.credential(request, now)?;
         let payload = self.payload(request, &credential, body_sha256)?;
         let all = self.by_id.get(&credential.key_id).ok_or(Refusal::UnknownKey)?;
         let canonical = canonical_request(request, self.options.path, &credential.signed_headers, &[], payload)?;
         let hashed = hash(&canonical);
         let mut outcome = Err(Refusal::NoActiveSecret);
         for (place, key) in all.iter().filter(|(_, key)| key.validity.contains(now)) {
-            let ours = signature(&key.secret, &credential.stamp, scope, &hashed);
+            let ours = signature(&key.secret, &credential.stamp, self.scope(), &hashed);
             let equal = bool::from(ours.ct_eq(&credential.signature));
             outcome = outcome.or(if equal { Ok(*place) } else { Err(Refusal::BadSignature) });
         }
@@ -129,6 +131,24 @@ impl Verifier {
             Payload::Unsigned => None,
         };
         Ok(Accepted { key: outcome?, signature: credential.signature, signed_at: credential.stamp.seconds, body })
+    }
+
+    /// What the request says about its signature, if that is for us, of now, and covers enough.
+    fn credential(&self, request: &Request<'_>, now: u64) -> Result<Credential, Refusal> {
+        let credential = find(request)?;
+        if credential.presigned && !self.options.presigned {
+            return Err(Refusal::Missing);
+        }
+        if self.scope() != [credential.region.as_slice(), credential.service.as_slice()] {
+            return Err(Refusal::BadSignature);
+        }
+        self.is_fresh(&credential, now)?;
+        self.covers(request, &credential)?;
+        Ok(credential)
+    }
+
+    fn scope(&self) -> [&[u8]; 2] {
+        [self.options.region.as_bytes(), self.options.service.as_bytes()]
     }
 
     fn is_fresh(&self, credential: &Credential, now: u64) -> Result<(), Refusal> {

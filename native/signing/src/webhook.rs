@@ -9,6 +9,8 @@
 mod fields;
 mod forms;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::{Algorithm, Refusal, Request, Secret, Validity, VerifyingKey, encoding};
 use fields::Fields;
 
@@ -45,6 +47,11 @@ impl Scheme {
         }
     }
 
+    /// Whether the body is a part of what is signed.
+    pub const fn signs_body(self) -> bool {
+        !matches!(self, Self::ShopifyOauth | Self::ShopifyProxy)
+    }
+
     const fn algorithm(self) -> Algorithm {
         match self {
             Self::Twilio => Algorithm::HmacSha1,
@@ -60,7 +67,7 @@ pub struct Accepted {
     pub key: usize,
     /// The signed time in Unix seconds, if the scheme signs one.
     pub signed_at: Option<u64>,
-    /// The signed id of the message, if the scheme signs one; otherwise the signature: what a replay is known by.
+    /// The signed id of the message, if the scheme signs one; otherwise the signature.
     pub id: Vec<u8>,
 }
 
@@ -83,14 +90,7 @@ impl Verifier {
     /// Verifies a whole request. `now` in Unix seconds.
     pub fn verify(&self, request: &Request<'_>, body: &[u8], now: u64) -> Result<Accepted, Refusal> {
         let fields = fields::read(self.scheme, request, body)?;
-        if let Some(signed_at) = fields.signed_at {
-            if signed_at > now.saturating_add(self.skew_seconds) {
-                return Err(Refusal::TooNew);
-            }
-            if now > signed_at.saturating_add(self.skew_seconds) {
-                return Err(Refusal::TooOld);
-            }
-        }
+        self.is_fresh(&fields, now)?;
         let mut outcome = Err(Refusal::NoActiveSecret);
         for (place, (key, validity)) in self.keys.iter().enumerate() {
             if validity.contains(now) {
@@ -100,6 +100,37 @@ impl Verifier {
         let (key, signature) = outcome?;
         let id = fields.id.as_deref().unwrap_or(signature).to_vec();
         Ok(Accepted { key, signed_at: fields.signed_at, id })
+    }
+
+    /// Refuses what can be refused before the body is there: what is not in the vendor's form, or not of now.
+    pub fn check_head(&self, request: &Request<'_>, now: u64) -> Result<(), Refusal> {
+        let fields = fields::read(self.scheme, request, b"")?;
+        self.is_fresh(&fields, now)?;
+        if self.keys.iter().any(|(_, validity)| validity.contains(now)) { Ok(()) } else { Err(Refusal::NoActiveSecret) }
+    }
+
+    /// What a replay of an accepted request is known by: the SHA-256 of what is signed. Not the signature, for a request
+    /// may carry several, one for each secret in use, and a replay could leave out the one that was remembered. Not the
+    /// id alone either: a vendor that tries again sends the same id, with a new time.
+    pub fn replay_value(&self, request: &Request<'_>, body: &[u8]) -> Result<[u8; 32], Refusal> {
+        let fields = fields::read(self.scheme, request, body)?;
+        let mut hash = Sha256::new();
+        for message in &fields.messages {
+            hash.update((message.len() as u64).to_le_bytes());
+            hash.update(message);
+        }
+        if fields.with_body {
+            hash.update(body);
+        }
+        Ok(hash.finalize().into())
+    }
+
+    fn is_fresh(&self, fields: &Fields, now: u64) -> Result<(), Refusal> {
+        match fields.signed_at {
+            Some(signed_at) if signed_at > now.saturating_add(self.skew_seconds) => Err(Refusal::TooNew),
+            Some(signed_at) if now > signed_at.saturating_add(self.skew_seconds) => Err(Refusal::TooOld),
+            _ => Ok(()),
+        }
     }
 }
 
