@@ -35,6 +35,27 @@ const outcomes = {
   basicOverloaded: ['basic', 'overloaded'],
   /** The hash could not be computed. */
   basicFailed: ['basic', 'failed'],
+  signatureAdmitted: ['signature', 'admitted'],
+  // As native/signing calls its refusals, in their order: `signatureOutcome`.
+  signatureMissing: ['signature', 'missing'],
+  signatureMalformed: ['signature', 'malformed'],
+  signatureDuplicate: ['signature', 'duplicate'],
+  signatureUnknownKey: ['signature', 'unknown-key'],
+  signatureNoActiveSecret: ['signature', 'no-active-secret'],
+  signatureWrongAlgorithm: ['signature', 'wrong-algorithm'],
+  signatureNotCovered: ['signature', 'not-covered'],
+  signatureTooOld: ['signature', 'too-old'],
+  signatureTooNew: ['signature', 'too-new'],
+  signatureWrongDigest: ['signature', 'wrong-digest'],
+  signatureBad: ['signature', 'bad-signature'],
+  signatureImpossibleClock: ['signature', 'impossible-clock'],
+  signatureOverloaded: ['signature', 'overloaded'],
+  signatureReplayed: ['signature', 'replayed'],
+  signatureElsewhere: ['signature', 'of another address'],
+  /** Requests cannot be remembered, and the request was refused. */
+  signatureStoreUnavailable: ['signature', 'store unavailable'],
+  /** The same, and the configuration says to let requests through then. */
+  signatureUnremembered: ['signature', 'admitted without memory'],
 } as const satisfies Record<string, readonly [guard: string, outcome: string]>
 
 /** By number: words for the metrics. */
@@ -56,3 +77,7 @@ export const isMissing = (outcome: GuardOutcome): boolean => guardOutcomes[outco
 
 /** Counts what a guard of a route has decided. */
 export type CountOutcome = (routeId: number, outcome: GuardOutcome) => void
+
+/** For a refusal's number as the addon says it: -1, -2, ... */
+export const signatureOutcome = (refusal: number): GuardOutcome =>
+  (GuardOutcome.signatureMissing - 1 - refusal) as GuardOutcome

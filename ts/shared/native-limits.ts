@@ -66,6 +66,10 @@ export interface NativeLimits {
    * characters. An honest value is taken for a seen one with a probability of at most 31 / 2^39 (6 in 10^11).
    */
   replay(window: number, value: string | Uint8Array): number
+  /** ReplayVerdict.first or seen; records nothing. */
+  replaySeen(window: number, value: string | Uint8Array): number
+  /** Records a value for whoever asks first: `first` also whenever the same owner asks again, `seen` for every other. */
+  replayClaim(window: number, value: string | Uint8Array, owner: string): number
 
   /** Whether the open file is still the one at its path, and whole. Two system calls. */
   current(): boolean

@@ -8,6 +8,7 @@ import type { DirectEvents } from './native-direct.ts'
 import type { NativeHeads } from './native-heads.ts'
 import type { NativeLimitsModule } from './native-limits.ts'
 import type { NativePasswordsModule } from './native-passwords.ts'
+import type { NativeSignatures } from './native-signing.ts'
 
 declare global {
   interface Buffer {
@@ -19,6 +20,8 @@ declare global {
 export interface Native extends NativeHeads, NativeLimitsModule, NativePasswordsModule {
   /** Equals package.json's version; a mismatch is refused at load. */
   version(): string
+  /** Names of refusals, as `signatureRefusals`. */
+  signatureRefusals(): string[]
   /**
    * Has the kernel end this process when `parent` has ended and `outliveParent` is not called within the grace: a loop
    * or a stop must not keep it. False: not on this platform.
@@ -166,7 +169,7 @@ export interface UpstreamClient {
 }
 
 /** What one request needs of the native parts, in as few crossings as there can be. Slots are those of RequestHeads. */
-export interface NativeExchanges {
+export interface NativeExchanges extends NativeSignatures {
   /**
    * In a request handler: reads the head as received into the slot, remembers the client's address, and holds back what
    * follows on the connection until `end`. 0, a code of `headRefusals`, or `headNotSeen`.

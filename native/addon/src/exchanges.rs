@@ -23,14 +23,15 @@ use crate::direct::{self, Direct};
 use crate::heads::{compose_head, framing_of, release, take_bytes, with_head};
 use crate::keys;
 use crate::response_edits;
+use crate::signing::{self, Signatures};
 use crate::upstream::ClientHandle;
 
 /// The head's bytes were not seen: a front end without the hooks. JS takes them from the front end instead.
 const NOT_SEEN: i32 = -2;
 
 /// Bits of `submit`'s and `compose`'s `how`; `ForwardHow` in `ts/shared/native.ts`.
-const TRUSTED: i32 = 1;
-const TLS: i32 = 2;
+pub const TRUSTED: i32 = 1;
+pub const TLS: i32 = 2;
 const UPGRADE: i32 = 4;
 /// From this bit on the number of the consumer.
 const CONSUMER_SHIFT: i32 = 3;
@@ -47,6 +48,7 @@ pub struct Exchanges {
     pub consumers: Consumers,
     /// By number.
     pub key_rings: Vec<Option<keys::Ring>>,
+    pub signatures: Signatures,
     /// Of requests that go past the front end.
     pub direct: Option<Direct>,
 }
@@ -63,6 +65,7 @@ pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
         response_edits: Vec::new(),
         consumers: Consumers::default(),
         key_rings: Vec::new(),
+        signatures: Signatures::default(),
         direct: None,
     }));
     let data = this.cast::<c_void>();
@@ -92,6 +95,13 @@ pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
         method(c"dropKeyRing", keys::forget, data),
         method(c"findKey", keys::find, data),
         method(c"findKeyText", keys::find_text, data),
+        method(c"signatureVerifier", signing::add, data),
+        method(c"dropSignatureVerifier", signing::forget, data),
+        method(c"verifySignature", signing::verify, data),
+        method(c"verifySignedBody", signing::verify_body, data),
+        method(c"verifyMashery", signing::verify_mashery, data),
+        method(c"signatureTables", signing::tables, data),
+        method(c"signatureReplayValue", signing::replay_value, data),
     ];
     // SAFETY: as above; names and callbacks are static.
     let status = unsafe { sys::napi_define_properties(raw, object.raw(), properties.len(), properties.as_ptr()) };
@@ -117,6 +127,7 @@ impl Exchanges {
     pub fn end(&mut self, slot: usize) {
         downstream::end(slot as u32);
         release(self.heads, slot);
+        self.signatures.end(slot);
         if let Some(direct) = &mut self.direct {
             direct.free(slot);
         }

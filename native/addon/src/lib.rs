@@ -13,6 +13,7 @@ mod limits;
 mod parent;
 mod passwords;
 mod response_edits;
+mod signing;
 mod upstream;
 
 /// The addon's version; `ts/shared/native.ts` refuses an addon of another version than the package's.

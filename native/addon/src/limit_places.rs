@@ -22,6 +22,9 @@ const REFUSED: i32 = -2;
 const FULL_REFUSED: i32 = -3;
 const FULL_ADMITTED: i32 = -4;
 
+/// Longer than any address.
+const MAX_OWNER_BYTES: usize = 256;
+
 const INDEX_BITS: u32 = 20;
 const TURN_MASK: u32 = 0x7FF;
 
@@ -217,24 +220,51 @@ pub unsafe extern "C" fn drop_replay_window(env: sys::napi_env, info: sys::napi_
 /// `replay(window, value)`: records a value, a text or bytes, once; a `ReplayVerdict`.
 pub unsafe extern "C" fn replay(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     Arguments::<2>::answer(env, info, |call| {
-        // SAFETY: as in `this`.
-        let file = unsafe { this(call.data) };
-        file.key.clear();
-        if !call.append_latin1(1, &mut file.key) {
-            return Err(wrong("a value is a text or bytes"));
-        }
-        let window = file.windows.get(call.number_at(0)?).and_then(Option::as_ref);
-        let window = window.ok_or_else(|| wrong("no such replay window"))?;
-        let Some(limits) = &mut file.limits else { return call.integer(CLOSED) };
-        let seen = limits.record(window, &file.key, now());
-        if !file.stands() {
-            return call.integer(CLOSED);
-        }
-        call.integer(match seen {
-            Replay::First => 0,
-            Replay::Seen => 1,
-            Replay::FullRefused => 2,
-            Replay::FullAdmitted => 3,
-        })
+        ask(call, |limits, window, value, now| verdict(limits.record(window, value, now)))
     })
+}
+
+/// `replaySeen(window, value)`: whether it is recorded; first or seen of `ReplayVerdict`. Records nothing.
+pub unsafe extern "C" fn replay_seen(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Arguments::<2>::answer(env, info, |call| {
+        ask(call, |limits, window, value, now| i32::from(limits.seen(window, value, now)))
+    })
+}
+
+/// `replayClaim(window, value, owner)`: a `ReplayVerdict`, seen where another owner was first.
+pub unsafe extern "C" fn replay_claim(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Arguments::<3>::answer(env, info, |call| {
+        let mut owner = Vec::new();
+        if !call.utf8(2, MAX_OWNER_BYTES, &mut owner) {
+            return Err(wrong("an owner is a text"));
+        }
+        ask(call, |limits, window, value, now| verdict(limits.claim(window, value, &owner, now)))
+    })
+}
+
+/// The common part: window and value are the first arguments.
+fn ask<const N: usize>(
+    call: &Arguments<N>,
+    work: impl FnOnce(&mut Limits, &ReplayWindow, &[u8], u64) -> i32,
+) -> napi::Result<sys::napi_value> {
+    // SAFETY: as in `this`.
+    let file = unsafe { this(call.data) };
+    file.key.clear();
+    if !call.append_latin1(1, &mut file.key) {
+        return Err(wrong("a value is a text or bytes"));
+    }
+    let window = file.windows.get(call.number_at(0)?).and_then(Option::as_ref);
+    let window = window.ok_or_else(|| wrong("no such replay window"))?;
+    let Some(limits) = &mut file.limits else { return call.integer(CLOSED) };
+    let verdict = work(limits, window, &file.key, now());
+    call.integer(if file.stands() { verdict } else { CLOSED })
+}
+
+const fn verdict(replay: Replay) -> i32 {
+    match replay {
+        Replay::First => 0,
+        Replay::Seen => 1,
+        Replay::FullRefused => 2,
+        Replay::FullAdmitted => 3,
+    }
 }

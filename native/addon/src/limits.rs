@@ -147,6 +147,8 @@ fn create(env: Env, limits: Limits, found: &str) -> Result<Object<'static>> {
         method(c"replayWindow", places::replay_window, data),
         method(c"dropReplayWindow", places::drop_replay_window, data),
         method(c"replay", places::replay, data),
+        method(c"replaySeen", places::replay_seen, data),
+        method(c"replayClaim", places::replay_claim, data),
         method(c"concurrency", places::concurrency, data),
         method(c"dropConcurrency", places::drop_concurrency, data),
         method(c"acquire", places::acquire, data),

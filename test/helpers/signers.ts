@@ -1,0 +1,148 @@
+// Signs requests as clients and vendors do, with node:crypto alone: nothing here is the gateway's code, so that what it
+// accepts is what the schemes' documents say. Used by the tests of the signature guard and of upstream signing.
+import { createHash, createHmac, sign as signWith, type KeyObject } from 'node:crypto'
+
+export const nowSeconds = (): number => Math.floor(Date.now() / 1000)
+
+export const hexOf = (algorithm: string, text: string | Buffer): string =>
+  createHash(algorithm).update(text).digest('hex')
+
+export const macOf = (algorithm: string, secret: string | Buffer, text: string | Buffer): Buffer =>
+  createHmac(algorithm, secret).update(text).digest()
+
+/** Mashery's: key, secret and second in one row. */
+export const mashery = (
+  key: string,
+  secret: string,
+  second = nowSeconds(),
+  algorithm: 'sha256' | 'md5' = 'sha256',
+): string => hexOf(algorithm, `${key}${secret}${second}`)
+
+export interface Signable {
+  readonly method: string
+  /** Path and query. */
+  readonly target: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+const httpDate = (seconds: number): string => new Date(seconds * 1000).toUTCString()
+
+/** draft-cavage, with HMAC: the headers to add. */
+export function cavage(
+  request: Signable,
+  keyId: string,
+  secret: string,
+  names: readonly string[],
+  options: { readonly seconds?: number; readonly algorithm?: string; readonly named?: string } = {},
+): Record<string, string> {
+  const { seconds = nowSeconds(), algorithm = 'sha256' } = options
+  const { named = `hmac-${algorithm}` } = options
+  const date = httpDate(seconds)
+  const headers: Record<string, string> = { date, ...request.headers }
+  const lines = names.map(name =>
+    name === '(request-target)'
+      ? `(request-target): ${request.method.toLowerCase()} ${request.target}`
+      : `${name}: ${headers[name] ?? ''}`,
+  )
+  const signature = macOf(algorithm, secret, lines.join('\n')).toString('base64')
+  const authorization = `Signature keyId="${keyId}",algorithm="${named}",headers="${names.join(' ')}",signature="${signature}"`
+  return { date, authorization }
+}
+
+/** RFC 3230 and RFC 9530. */
+export const digestHeader = (body: string): string => `SHA-256=${createHash('sha256').update(body).digest('base64')}`
+export const contentDigest = (body: string): string => `sha-256=:${createHash('sha256').update(body).digest('base64')}:`
+
+export interface MessageKey {
+  readonly keyId: string
+  readonly sign: (base: string) => Buffer
+}
+
+export const hmacKey = (keyId: string, secret: string): MessageKey => ({
+  keyId,
+  sign: base => macOf('sha256', secret, base),
+})
+
+export const ed25519Key = (keyId: string, key: KeyObject): MessageKey => ({
+  keyId,
+  sign: base => signWith(null, Buffer.from(base), key),
+})
+
+export const ecdsaKey = (keyId: string, key: KeyObject): MessageKey => ({
+  keyId,
+  sign: base => signWith('sha256', Buffer.from(base), { key, dsaEncoding: 'ieee-p1363' }),
+})
+
+/** RFC 9421: the headers to add. `parameters`: what follows `created` and `keyid`, as `;nonce="x"`. */
+export function message(
+  request: Signable & { readonly authority: string },
+  key: MessageKey,
+  components: readonly string[],
+  { created = nowSeconds(), parameters = '', label = 'sig1' } = {},
+): Record<string, string> {
+  const [path = '', query] = request.target.split('?', 2)
+  const derived: Record<string, string> = {
+    '@method': request.method,
+    '@authority': request.authority,
+    '@target-uri': `http://${request.authority}${request.target}`,
+    '@request-target': request.target,
+    '@path': path,
+    '@query': `?${query ?? ''}`,
+  }
+  const list = `(${components.map(name => JSON.stringify(name)).join(' ')})`
+  const input = `${list};created=${created};keyid="${key.keyId}"${parameters}`
+  const lines = components.map(name => `"${name}": ${derived[name] ?? request.headers[name] ?? ''}`)
+  const base = [...lines, `"@signature-params": ${input}`].join('\n')
+  return {
+    'signature-input': `${label}=${input}`,
+    signature: `${label}=:${key.sign(base).toString('base64')}:`,
+  }
+}
+
+export interface SigV4Options {
+  readonly host: string
+  readonly keyId: string
+  readonly secret: string
+  readonly region: string
+  readonly service: string
+  readonly seconds?: number
+  /** The value of x-amz-content-sha256, sent and signed; without it the body's hash is signed and not sent. */
+  readonly payload?: string
+  readonly body?: string
+}
+
+const encoded = (text: string): string =>
+  encodeURIComponent(text).replace(/[!'()*]/g, one => `%${one.charCodeAt(0).toString(16).toUpperCase()}`)
+
+/** AWS Signature Version 4 in the header. Paths of plain characters only. */
+export function sigV4(method: string, target: string, options: SigV4Options): Record<string, string> {
+  const { host, keyId, secret, region, service, payload, body = '' } = options
+  const stamp = new Date((options.seconds ?? nowSeconds()) * 1000).toISOString().replace(/[-:]|\.\d+/g, '')
+  const day = stamp.slice(0, 8)
+  const [path = '', query = ''] = target.split('?', 2)
+  const sorted = [...new URLSearchParams(query)].map(([name, value]) => `${encoded(name)}=${encoded(value)}`).sort()
+  const headers: Record<string, string> = { host, 'x-amz-date': stamp }
+  if (payload !== undefined) headers['x-amz-content-sha256'] = payload
+  const names = Object.keys(headers).sort()
+  const canonical = [
+    method,
+    path,
+    sorted.join('&'),
+    ...names.map(name => `${name}:${headers[name]}`),
+    '',
+    names.join(';'),
+    payload ?? hexOf('sha256', body),
+  ].join('\n')
+  const scope = `${day}/${region}/${service}/aws4_request`
+  const key = [day, region, service, 'aws4_request'].reduce<string | Buffer>(
+    (before, part) => macOf('sha256', before, part),
+    `AWS4${secret}`,
+  )
+  const text = `AWS4-HMAC-SHA256\n${stamp}\n${scope}\n${hexOf('sha256', canonical)}`
+  const signature = macOf('sha256', key, text).toString('hex')
+  const { host: _, ...sent } = headers
+  return {
+    ...sent,
+    authorization: `AWS4-HMAC-SHA256 Credential=${keyId}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}`,
+  }
+}
