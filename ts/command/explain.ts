@@ -10,6 +10,7 @@ import type {
   LimitGuardPlan,
   Plan,
   RoutePlan,
+  SignatureGuardPlan,
 } from '../config/plan.ts'
 import type { Explanation } from '../gateway/match/explain.ts'
 import { compileRouter } from '../gateway/match/router.ts'
@@ -164,6 +165,7 @@ function checkText(guard: CheckPlan): string {
   }
   if (guard.kind === 'address')
     return `addresses: ${guard.allow ? 'only' : 'none'} of ${guard.blocks.join(', ')}, else 403`
+  if (guard.kind === 'signature') return signatureText(guard)
   if (guard.kind === 'own-limits') return 'the limits that a consumer has of its own; past them 429'
   return limitText(guard)
 }
@@ -173,6 +175,14 @@ function limitText(guard: LimitGuardPlan | ConcurrencyGuardPlan): string {
   return guard.kind === 'limit'
     ? `limits by ${by}: ${guard.windows.map(windowText).join(', ')}; past them 429`
     : `at most ${guard.limit} at once by ${by}; past them 429`
+}
+
+function signatureText({ verifier, remember }: SignatureGuardPlan): string {
+  const { scheme, skewSeconds, consumer } = verifier
+  const whose = consumer === null ? "a consumer's" : `consumer ${consumer}'s`
+  const clock = skewSeconds === 0 ? '' : `, made within ${skewSeconds} s`
+  const once = remember === 'nothing' ? '' : remember === 'once' ? ', once' : ', from one address'
+  return `signature guard: ${whose} ${scheme} signature${clock}${once}, else 401; the upstream gets X-Consumer-Name`
 }
 
 const windowText = ({ kind, limit, periodMs, burst }: LimitWindow): string =>

@@ -12,9 +12,11 @@ const saysWho = (check: CheckPlan): boolean => !isLimit(check) && check.kind !==
 /** Whether it may say which consumer the client is. */
 export const isCredential = (guard: GuardPlan): boolean => checksOf([guard]).some(saysWho)
 
-/** Whether a plan counts anything at all. A guard that has a replay window does, too. */
+/** Whether a plan counts anything at all. A guard that remembers does, too. */
 export const usesCounting = ({ routes }: Pick<Plan, 'routes'>): boolean =>
-  routes.some(({ guards }) => checksOf(guards).some(isLimit))
+  routes.some(({ guards }) => checksOf(guards).some(check => isLimit(check) || remembers(check)))
+
+const remembers = (check: CheckPlan): boolean => check.kind === 'signature' && check.remember !== 'nothing'
 
 export const checksOf = (guards: readonly GuardPlan[]): readonly CheckPlan[] =>
   guards.flatMap(guard => (guard.kind === 'any' ? guard.of.flat() : [guard]))

@@ -3,15 +3,18 @@
 import { createHash } from 'node:crypto'
 import { addLimit, ownLimits, withOwnLimits } from './compile-limits.ts'
 import type { CheckPlan, ConsumerKeyPlan, ConsumerPasswordPlan, ConsumerPlan, GuardPlan } from './plan.ts'
+import { signatureGuardPlan, signingPlans, type KeySources } from './compile-signatures.ts'
 import type { ConsumerConfig, RouteConfig } from './schema.ts'
+import type { SignatureScheme } from './signature-schemes.ts'
 
 export const keyDigest = (key: string): string => createHash('sha256').update(key).digest('hex')
 
-export const consumerPlan = (name: string, consumer: ConsumerConfig): ConsumerPlan => ({
+export const consumerPlan = (name: string, consumer: ConsumerConfig, sources: KeySources): ConsumerPlan => ({
   name,
   keys: consumer.keys.map(keyPlan),
   passwords: consumer.passwords.map(password => passwordPlan(name, password)),
   limits: ownLimits(consumer),
+  signing: signingPlans(name, consumer, sources),
   tags: [...consumer.tags],
   metadata: Object.fromEntries(consumer.metadata),
 })
@@ -31,37 +34,46 @@ function passwordPlan(consumer: string, password: ConsumerConfig['passwords'][nu
   return { username: username ?? consumer, hash, notAfterMs: notAfter === null ? null : Date.parse(notAfter) }
 }
 
-/** In their order. `anyOwnLimits`: consumers have limits of their own. */
-export function guardPlans(route: RouteConfig, anyOwnLimits: boolean): readonly GuardPlan[] {
+/** What guards need to know of other routes and of consumers. */
+export interface GuardContext {
+  /** Consumers have limits of their own. */
+  readonly anyOwnLimits: boolean
+  readonly longestSkews: ReadonlyMap<SignatureScheme, number>
+}
+
+/** In their order. */
+export function guardPlans(route: RouteConfig, context: GuardContext): readonly GuardPlan[] {
   const plans: GuardPlan[] = []
+  const lookers = (guard: LookerConfig): CheckPlan[] => lookerPlans(guard, context)
   for (const guard of route.guards) {
     const { anyOf, allOf } = guard
-    plans.push(...lookerPlans(guard), ...(allOf ?? []).flatMap(lookerPlans))
+    plans.push(...lookers(guard), ...(allOf ?? []).flatMap(lookers))
     if (anyOf !== null) {
       plans.push({
         kind: 'any',
-        of: anyOf.map(one => [...lookerPlans(one), ...(one.allOf ?? []).flatMap(lookerPlans)]),
+        of: anyOf.map(one => [...lookers(one), ...(one.allOf ?? []).flatMap(lookers)]),
       })
     }
     addLimit(plans, route.name, guard)
   }
-  return anyOwnLimits ? withOwnLimits(plans) : plans
+  return context.anyOwnLimits ? withOwnLimits(plans) : plans
 }
 
 type GuardConfig = RouteConfig['guards'][number]
 
-/** Of guards that count nothing. */
-function lookerPlans({
-  key,
-  basic,
-  ipAllow,
-  ipDeny,
-}: Pick<GuardConfig, 'key' | 'basic' | 'ipAllow' | 'ipDeny'>): CheckPlan[] {
+/** Guards that count nothing. */
+type LookerConfig = Omit<GuardConfig, 'rateLimit' | 'quota' | 'concurrency' | 'anyOf' | 'allOf'>
+
+function lookerPlans(
+  { key, basic, ipAllow, ipDeny, signature }: LookerConfig,
+  { longestSkews }: GuardContext,
+): CheckPlan[] {
   const plans: CheckPlan[] = []
   if (ipAllow !== null) plans.push({ kind: 'address', allow: true, blocks: [...ipAllow] })
   if (ipDeny !== null) plans.push({ kind: 'address', allow: false, blocks: [...ipDeny] })
   if (key !== null) plans.push(keyGuardPlan(key))
   if (basic !== null) plans.push({ kind: 'basic', realm: basic.realm })
+  if (signature !== null) plans.push(signatureGuardPlan(signature, longestSkews))
   return plans
 }
 

@@ -5,13 +5,13 @@ import { createHash } from 'node:crypto'
 import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
-import { consumerPlan, guardPlans } from './compile-guards.ts'
+import { consumerPlan, guardPlans, type GuardContext } from './compile-guards.ts'
+import { longestSkews } from './compile-signatures.ts'
 import { readPeerUrl, readStatuses } from './formats.ts'
 import type { NamedFiles } from './named-files.ts'
 import type {
   ActionPlan,
   BalancePlan,
-  ConsumerPlan,
   EndpointPlan,
   EndpointTlsPlan,
   HeaderEditsPlan,
@@ -21,6 +21,7 @@ import type {
   RoutePlan,
   UpstreamPlan,
 } from './plan.ts'
+import { SecretList } from './secrets.ts'
 import type { Config, ListenConfig, RouteConfig, UpstreamConfig } from './schema.ts'
 
 export interface CompileOptions {
@@ -31,13 +32,21 @@ export interface CompileOptions {
   readonly sourceFiles: readonly string[]
   /** `file:line:col` of a route. */
   readonly sourceOf: (routeIndex: number) => string
+  /** The environment variable that is all of the text at this place, or null. */
+  readonly variableAt: (keys: readonly (string | number)[]) => string | null
 }
 
 export function compile(config: Config, options: CompileOptions): Plan {
   const absolute = (file: string): string => resolve(options.folder, file)
   const names = [...config.upstreams.keys()]
   const { accessLog, admin, counting, limits } = config
-  const consumers = [...config.consumers].map(([name, consumer]) => consumerPlan(name, consumer))
+  const secrets = new SecretList()
+  const sources = { secrets, files: options.files, absolute, variableAt: options.variableAt }
+  const consumers = [...config.consumers].map(([name, consumer]) => consumerPlan(name, consumer, sources))
+  const context = {
+    longestSkews: longestSkews(config.routes),
+    anyOwnLimits: consumers.some(consumer => consumer.limits.length > 0),
+  }
   const plan = {
     listen: config.listen.map(listener => listenPlan(listener, absolute, options.files)),
     workers: config.workers === 'auto' ? availableParallelism() : config.workers,
@@ -48,10 +57,9 @@ export function compile(config: Config, options: CompileOptions): Plan {
     forwarded: { ...config.forwarded },
     upstreams: [...config.upstreams].map(([name, upstream]) => upstreamPlan(name, upstream, absolute)),
     consumers,
+    secrets: secrets.list,
     counting: { ...counting, file: counting.file === null ? null : absolute(counting.file) },
-    routes: config.routes.map((route, index) =>
-      routePlan(route, index, names, consumers, limits.maxBodyBytes, options),
-    ),
+    routes: config.routes.map((route, index) => routePlan(route, index, names, limits.maxBodyBytes, context, options)),
     sourceFiles: [...options.sourceFiles],
   }
   const settled = { ...plan, accessLog: plan.accessLog || null }
@@ -164,8 +172,8 @@ function routePlan(
   route: RouteConfig,
   index: number,
   upstreamNames: readonly string[],
-  consumers: readonly ConsumerPlan[],
   maxBodyBytes: number,
+  context: GuardContext,
   options: CompileOptions,
 ): RoutePlan {
   const { match } = route
@@ -183,10 +191,7 @@ function routePlan(
       priority: match.priority,
     },
     action: actionPlan(route, upstreamNames),
-    guards: guardPlans(
-      route,
-      consumers.some(({ limits }) => limits.length > 0),
-    ),
+    guards: guardPlans(route, context),
     cors:
       (route.cors && {
         ...route.cors,

@@ -277,3 +277,22 @@ export const limitedBy = (text: string): string | null =>
   /^header:[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/.test(text)
     ? null
     : 'address, consumer, key, route, or header: and the name of one'
+
+/** It stands in quotes, in paths of SigV4's scopes, and between blanks. */
+export const signatureKeyId = (text: string): string | null =>
+  /^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/.test(text)
+    ? null
+    : 'a key id of 1 to 256 printable ASCII characters without blanks, " and \\'
+
+export const signatureTag = (text: string): string | null =>
+  /^[\x20\x21\x23-\x5b\x5d-\x7e]{1,256}$/.test(text) ? null : 'printable ASCII without " and \\, at most 256 long'
+
+/** One part of `key/day/region/service/aws4_request`. */
+export const sigV4Name = (text: string): string | null =>
+  /^[A-Za-z0-9_.-]{1,64}$/.test(text) ? null : 'a name of letters, digits, ".", "_" and "-", at most 64 long'
+
+/** A header, or what a scheme derives from a request: `@authority`, `(created)`. */
+export const componentName = (text: string): string | null =>
+  /^(?:@[a-z-]+|\([a-z-]+\)|[!#$%&'*+.^_`|~0-9a-z-]+)$/.test(text)
+    ? null
+    : 'a header or component in lower case, as host, content-digest or @authority'

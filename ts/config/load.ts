@@ -6,10 +6,11 @@ import { parseConfigText } from './document.ts'
 import type { Environment } from './environment.ts'
 import { readConfigFile } from './files.ts'
 import { loadNamedFiles } from './named-files.ts'
-import { child, describe, itemsOf, secretsIn, type Node } from './nodes.ts'
+import { child, deepest, describe, itemsOf, secretsIn, type Node, type ScalarNode } from './nodes.ts'
 import type { Plan, RoutePlan } from './plan.ts'
 import { trailOf, type ConfigError, type Problems } from './problems.ts'
 import { rules } from './rules.ts'
+import { soundKeys } from './rules/signing-keys.ts'
 import { configShape, isIgnoredRootKey, type Config } from './schema.ts'
 import { readSecretFiles } from './secret-files.ts'
 import { validate } from './validate.ts'
@@ -58,13 +59,19 @@ export function readConfig(
   const config = validate(configShape, root, problems, isIgnoredRootKey)
   for (const rule of rules) rule(root, problems)
   const files = loadNamedFiles(root, folder, problems)
+  soundKeys(root, folder, files, problems)
   problems.throwIfAny()
   const routes = itemsOf(child(root, 'routes'))
   const sourceOf = (index: number): string => {
     const { line, col } = position(routes[index]!.offset)
     return `${file}:${line}:${col}`
   }
-  const plan = compile(config, { folder, files, sourceFiles: secretFiles, sourceOf })
+  const variableAt = (keys: readonly (string | number)[]): string | null => {
+    const node = deepest(root, keys)
+    const name = node.kind === 'scalar' ? /^\$\{(\w+)\}$/.exec(node.from ?? '')?.[1] : undefined
+    return name !== undefined && environment[name] === (node as ScalarNode).value ? name : null
+  }
+  const plan = compile(config, { folder, files, sourceFiles: secretFiles, sourceOf, variableAt })
   if (checkRoute) checkRoutes(plan, routes, checkRoute, problems)
   return { config, plan, warnings: problems.warnings }
 }

@@ -38,6 +38,13 @@ export function loadNamedFiles(root: Node, folder: string, problems: Problems): 
       reader.peerTls(child(peer, 'tls'), ['upstreams', name, 'peers', index, 'tls'])
     }
   }
+  for (const [name, { node: consumer }] of entriesOf(child(root, 'consumers'))) {
+    for (const [index, key] of itemsOf(child(consumer, 'signing')).entries()) {
+      for (const file of ['secretFile', 'publicKeyFile']) {
+        reader.plain(child(key, file), trailOf('consumers', name, 'signing', index, file))
+      }
+    }
+  }
   const target = child(child(root, 'accessLog'), 'target')
   if (!['stdout', 'stderr'].includes(textOf(target) ?? '')) reader.folderOf(target, trailOf('accessLog', 'target'))
   return reader.files
@@ -67,6 +74,11 @@ class FileReader {
   peerTls(tls: Node | undefined, keys: Keys): void {
     this.authorities(child(tls, 'ca'), trailOf(...keys, 'ca'))
     this.pair(tls, keys)
+  }
+
+  /** What is in it others look at. */
+  plain(node: Node | undefined, trail: Trail | null): void {
+    this.#read(node, trail)
   }
 
   authorities(node: Node | undefined, trail: Trail | null): void {

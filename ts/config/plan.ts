@@ -2,6 +2,8 @@
 // resolved. Control makes it, workers run it. Plain, immutable, serialisable as JSON; nothing here has a method.
 // A route's, upstream's or endpoint's id is its index in its list.
 import type { LimitWindow } from '../shared/native-limits.ts'
+import type { SecretEncoding } from './secrets.ts'
+import type { SignatureScheme } from './signature-schemes.ts'
 
 export interface Plan {
   /** Hash of the content; names the plan in logs, `/readyz` and reload answers. */
@@ -18,7 +20,19 @@ export interface Plan {
   readonly counting: CountingPlan
   /** Absolute names of files whose content went into the plan (secrets), for `run --watch`. Workers read none. */
   readonly sourceFiles: readonly string[]
+  /** What workers need and nobody else may see; named by place. */
+  readonly secrets: readonly SecretPlan[]
   readonly routes: readonly RoutePlan[]
+}
+
+/** A secret that is used as it is. Its value is in no file that the gateway writes, and in no message. */
+export interface SecretPlan {
+  /** Base64; '' in a plan kept on disk, and in one that comes from there until control has it again. */
+  readonly value: string
+  /** Where it came from, so that it can be had again: an environment variable, or a file; null: neither. */
+  readonly variable: string | null
+  readonly file: string | null
+  readonly encoding: SecretEncoding
 }
 
 export interface ListenPlan {
@@ -184,6 +198,7 @@ export interface ConsumerPlan {
   readonly name: string
   readonly keys: readonly ConsumerKeyPlan[]
   readonly passwords: readonly ConsumerPasswordPlan[]
+  readonly signing: readonly SigningKeyPlan[]
   /** Of its own, over all routes. */
   readonly limits: readonly OwnLimitPlan[]
   readonly tags: readonly string[]
@@ -211,9 +226,34 @@ export interface ConsumerPasswordPlan {
   readonly notAfterMs: number | null
 }
 
+/** A key by which a consumer signs: a secret, or a public key. */
+export interface SigningKeyPlan {
+  readonly scheme: SignatureScheme
+  /** '' where the scheme names no key. */
+  readonly keyId: string
+  /** '' where the scheme has its own. */
+  readonly algorithm: string
+  /** Place in `secrets`, or null for a public key. */
+  readonly secret: number | null
+  /** SubjectPublicKeyInfo, DER in base64. */
+  readonly publicKey: string | null
+  /** Where the public key was read from. */
+  readonly file: string | null
+  /** Unix time, inclusive; null: for ever. */
+  readonly notBeforeMs: number | null
+  /** Unix time, exclusive. */
+  readonly notAfterMs: number | null
+}
+
 /** One of the kinds of guards. */
 export type CheckPlan =
-  KeyGuardPlan | BasicGuardPlan | AddressGuardPlan | LimitGuardPlan | ConcurrencyGuardPlan | OwnLimitsGuardPlan
+  | KeyGuardPlan
+  | BasicGuardPlan
+  | SignatureGuardPlan
+  | AddressGuardPlan
+  | LimitGuardPlan
+  | ConcurrencyGuardPlan
+  | OwnLimitsGuardPlan
 
 export type GuardPlan = CheckPlan | AnyGuardPlan
 
@@ -233,6 +273,41 @@ export interface KeyGuardPlan {
 export interface BasicGuardPlan {
   readonly kind: 'basic'
   readonly realm: string
+}
+
+export interface SignatureGuardPlan {
+  readonly kind: 'signature'
+  readonly verifier: SignatureVerifierPlan
+  /** `once`: a request is accepted once. `address`: the first address that uses a signature has it for itself. */
+  readonly remember: 'nothing' | 'once' | 'address'
+  readonly rememberSeconds: number
+  readonly onFailure: 'closed' | 'open'
+  readonly maxBodyBytes: number
+  /** What carries key and signature: the log does not see it, nor the upstream, unless it shall. Headers in lower case. */
+  readonly headers: readonly string[]
+  readonly parameters: readonly string[]
+  readonly forwardSignature: boolean
+}
+
+/** How a signature is verified, and with whose keys. '' and [] where the scheme has no such thing. */
+export interface SignatureVerifierPlan {
+  readonly scheme: SignatureScheme
+  readonly skewSeconds: number
+  /** Headers in lower case. */
+  readonly keyHeader: string
+  readonly header: string
+  readonly keyParameter: string
+  readonly parameter: string
+  readonly dialect: string
+  readonly required: readonly string[]
+  readonly unsignedBody: boolean
+  readonly tag: string
+  readonly region: string
+  readonly service: string
+  readonly asSent: boolean
+  readonly presigned: boolean
+  /** The one whose secrets count; null: all consumers' keys do. */
+  readonly consumer: string | null
 }
 
 /** Clients in one of the blocks are let in, and nobody else; or they are refused, and nobody else. */

@@ -13,6 +13,7 @@ import { distinctKeys, soundKeyGuards } from './rules/guards.ts'
 import { soundLimits } from './rules/limits.ts'
 import { distinctUsers, soundBasicGuards } from './rules/passwords.ts'
 import type { Rule } from './rules/rule.ts'
+import { soundSignatureGuards } from './rules/signatures.ts'
 import { distinctListeners, distinctServerNames, guardedAdmin } from './rules/server.ts'
 import { distinctPeers, soundHealth, usedTls, weightedPeers } from './rules/upstreams.ts'
 
@@ -37,4 +38,5 @@ export const rules: readonly Rule[] = [
   distinctUsers,
   soundBasicGuards,
   soundLimits,
+  soundSignatureGuards,
 ]

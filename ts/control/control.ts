@@ -12,6 +12,7 @@ import { refuseOtherSizes, withCountingFile } from './counting.ts'
 import { MetricsTotals } from './metrics.ts'
 import { claimPorts, removeSocket, socketPaths } from './ports.ts'
 import { Reloads } from './reloads.ts'
+import { restoreSecrets } from './secrets.ts'
 import { StartFailure, Supervisor } from './supervisor.ts'
 import { vitalsOf } from './vitals.ts'
 import { FileWatch, filesNamedBy } from './watch.ts'
@@ -183,7 +184,9 @@ export class Control extends EventEmitter<ControlEvents> implements AdminSubject
       for (const reason of reasonsOf(error)) this.#log.error('configuration refused', { reason })
       this.#log.warn('running on the last good plan', { version: lastGood.plan.version, savedAt: lastGood.savedAt })
       this.#lastReload = { ok: false, version: lastGood.plan.version, at: now(), reasons: reasonsOf(error) }
-      return lastGood.plan
+      const { plan, missing } = restoreSecrets(lastGood.plan, process.env)
+      for (const lack of missing) this.#log.error('a secret of the last good plan cannot be had', { lack })
+      return plan
     }
   }
 

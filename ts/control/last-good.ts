@@ -32,9 +32,14 @@ export function saveLastGood(file: string, plan: Plan): void {
   }
 }
 
-/** Private keys stay where their owner has put them. */
+/** Private keys and secrets stay where their owner has put them. */
 function withoutFiles(plan: Plan): Plan {
-  return { ...plan, listen: plan.listen.map(one => (one.tls ? { ...one, tls: { ...one.tls, contents: {} } } : one)) }
+  const secrets = plan.secrets.map(secret => ({ ...secret, value: '' }))
+  return {
+    ...plan,
+    secrets,
+    listen: plan.listen.map(one => (one.tls ? { ...one, tls: { ...one.tls, contents: {} } } : one)),
+  }
 }
 
 /** Throws an Error with the reason where there is no usable one. */

@@ -112,5 +112,7 @@ export function filesNamedBy(plan: Plan): string[] {
   for (const { endpoints } of plan.upstreams) {
     for (const { tls } of endpoints) if (tls) files.push(tls.ca, tls.certificate, tls.key)
   }
+  for (const { file } of plan.secrets) files.push(file)
+  for (const { signing } of plan.consumers) for (const { file } of signing) files.push(file)
   return [...new Set(files.filter(file => file !== null))]
 }

@@ -181,6 +181,8 @@ export class Exchange {
   /** What has come of the body while a guard has the request; null: none is kept. */
   held: Uint8Array[] | null = null
   heldBytes = 0
+  /** A signature guard has accepted the head, and waits for the body. */
+  signedBodyDue = false
   /** A guard waits for the whole body, and for no more than this; 0: none does. */
   awaitedBytes = 0
 
@@ -382,6 +384,7 @@ export class Exchanges {
     exchange.bodyDone = true
     exchange.clientPaused = false
     exchange.held = null
+    exchange.signedBodyDue = false
     exchange.heldBytes = 0
     exchange.awaitedBytes = 0
     exchange.total = -1

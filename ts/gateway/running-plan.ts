@@ -79,6 +79,7 @@ export function prepareRunningPlan(plan: Plan, parts: WorkerParts): PreparedPlan
       limits,
       passwords: parts.passwords,
       clientAddress,
+      trusts,
       metrics: counted,
       settle: parts.settle,
     })

@@ -57,6 +57,7 @@ export function planOf(...upstreams: readonly UpstreamPlan[]): Plan {
     consumers: [],
     counting: { file: null, keys: 1000, replays: 1000 },
     sourceFiles: [],
+    secrets: [],
     routes: [],
   }
 }

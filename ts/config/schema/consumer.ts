@@ -3,6 +3,7 @@ import { apiKey, consumerName, instant, sha256, username } from '../formats.ts'
 import { passwordHash } from '../password-hash.ts'
 import { either, list, map, object, text } from '../shapes.ts'
 import { ownQuota, ownRateLimit } from './limit.ts'
+import { signing } from './signing.ts'
 
 const keyForms = 'a text, or a mapping with key or sha256, and notAfter'
 
@@ -97,6 +98,7 @@ const consumer = object(
       secret: true,
       examples: [[hashExample]],
     }),
+    signing,
     rateLimit: ownRateLimit,
     quota: ownQuota,
     tags: list('Words by which consumers are grouped.', text('A word.', { check: consumerName, examples: ['gold'] }), {

@@ -53,5 +53,6 @@ const credentialsIn = (place: 'header' | 'query' | 'cookie', guards: readonly Gu
   checksOf(guards).flatMap(check => {
     if (check.kind === 'key') return check.from === place ? [check.name] : []
     if (check.kind === 'basic') return place === 'header' ? ['authorization'] : []
-    return []
+    if (check.kind !== 'signature' || check.forwardSignature || place === 'cookie') return []
+    return place === 'header' ? check.headers : check.parameters
   })

@@ -14,6 +14,7 @@ import { limitGuard, type LimitPlan } from './limit.ts'
 import type { LimitStore, LimitStores } from './limit-store.ts'
 import { knowOwnLimits, type KnownOwnLimits } from './own-limits.ts'
 import type { Passwords } from './passwords.ts'
+import { knowVerifiers, signatureGuard, type Verifiers } from './signature.ts'
 import { compileProgram, type Program, type Requirement } from './program.ts'
 
 export interface GuardOptions {
@@ -24,6 +25,8 @@ export interface GuardOptions {
   readonly passwords: Passwords
   /** The address that counts as the client's. */
   readonly clientAddress: (exchange: Exchange) => string
+  /** Whether what the peer says of the client is believed. */
+  readonly trusts: (exchange: Exchange) => boolean
   readonly metrics: { guard(routeId: number, outcome: GuardOutcome): void }
   /**
    * For a guard that has said `later` and can now say more. `tag` is what the exchange's was when it said so: a request
@@ -49,6 +52,7 @@ interface Known {
   readonly store: LimitStore
   readonly own: KnownOwnLimits
   readonly passwords: KnownPasswords
+  readonly verifiers: Verifiers
 }
 
 /** Null where no route has guards: then requests pay for none. */
@@ -68,11 +72,13 @@ export function compileGuards(options: GuardOptions): RouteGuards | null {
     undo.push(() => keys.release())
     const passwords = knowPasswords(consumers, options.passwords)
     undo.push(() => passwords.release())
+    const verifiers = knowVerifiers(plan, consumers, exchanges)
+    undo.push(() => verifiers.release())
     const count: CountOutcome = (routeId, outcome) => metrics.guard(routeId, outcome)
     const own = knowOwnLimits(consumers, store)
     undo.push(() => own.release())
-    const compile = (check: CheckPlan): Stage =>
-      compileCheck(check, { consumers, keys, passwords, store, own }, options, count)
+    const known: Known = { consumers, keys, passwords, verifiers, store, own }
+    const compile = (check: CheckPlan): Stage => compileCheck(check, known, options, count, undo)
     const list = plan.routes.map(({ guards }): Program | null => {
       if (guards.length === 0) return null
       const runs = runsOfLimits(guards)
@@ -109,7 +115,13 @@ export function compileGuards(options: GuardOptions): RouteGuards | null {
   }
 }
 
-function compileCheck(check: CheckPlan, { keys, passwords }: Known, options: GuardOptions, count: CountOutcome): Stage {
+function compileCheck(
+  check: CheckPlan,
+  { keys, passwords, verifiers, store }: Known,
+  options: GuardOptions,
+  count: CountOutcome,
+  undo: (() => void)[],
+): Stage {
   const { clientAddress } = options
   switch (check.kind) {
     case 'key':
@@ -118,6 +130,11 @@ function compileCheck(check: CheckPlan, { keys, passwords }: Known, options: Gua
       return basicGuard(check, passwords, options.passwords, count)
     case 'address':
       return addressGuard(check, clientAddress, count)
+    case 'signature': {
+      const signed = signatureGuard(check, verifiers, { ...options, store }, count)
+      undo.push(() => signed.release())
+      return signed.stage
+    }
     case 'limit':
     case 'concurrency':
     case 'own-limits':

@@ -26,9 +26,10 @@ export function recordStage(options: RecordOptions): (exchange: Exchange) => voi
   const { plan, heads, exchanges, metrics, worker, accessLog } = options
   const secretParameters = new Set(
     plan.routes.flatMap(({ guards }) =>
-      checksOf(guards).flatMap(check =>
-        check.kind === 'key' && check.from === 'query' ? [check.name.toLowerCase()] : [],
-      ),
+      checksOf(guards).flatMap(check => {
+        if (check.kind === 'signature') return check.parameters.map(name => name.toLowerCase())
+        return check.kind === 'key' && check.from === 'query' ? [check.name.toLowerCase()] : []
+      }),
     ),
   )
   return exchange => {
