@@ -7,9 +7,11 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use ring::{
     rand::SystemRandom,
     signature::{
-        ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair,
-        RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PSS_2048_8192_SHA512, RSA_PSS_SHA512, RsaKeyPair,
-        UnparsedPublicKey, VerificationAlgorithm,
+        ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED,
+        ECDSA_P384_SHA384_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair, RSA_PKCS1_2048_8192_SHA256,
+        RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
+        RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384,
+        RSA_PSS_SHA512, RsaEncoding, RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm,
     },
 };
 use sha1::Sha1;
@@ -30,10 +32,20 @@ pub enum Algorithm {
     HmacSha512,
     /// RSASSA-PKCS1-v1_5 with SHA-256, 2048 bits and more.
     RsaV15Sha256,
-    /// RSASSA-PSS with SHA-512, salt of 64 bytes, 2048 bits and more.
+    /// The same with SHA-384.
+    RsaV15Sha384,
+    /// The same with SHA-512.
+    RsaV15Sha512,
+    /// RSASSA-PSS with SHA-256, salt of 32 bytes, 2048 bits and more.
+    RsaPssSha256,
+    /// The same with SHA-384, salt of 48 bytes.
+    RsaPssSha384,
+    /// The same with SHA-512, salt of 64 bytes.
     RsaPssSha512,
     /// ECDSA on P-256 with SHA-256; the signature is r and s, 32 bytes each.
     EcdsaP256Sha256,
+    /// ECDSA on P-384 with SHA-384; the signature is r and s, 48 bytes each.
+    EcdsaP384Sha384,
     /// RFC 8032.
     Ed25519,
 }
@@ -141,8 +153,13 @@ impl VerifyingKey {
             Material::Public(key) => {
                 let algorithm: &dyn VerificationAlgorithm = match self.algorithm {
                     Algorithm::RsaV15Sha256 => &RSA_PKCS1_2048_8192_SHA256,
+                    Algorithm::RsaV15Sha384 => &RSA_PKCS1_2048_8192_SHA384,
+                    Algorithm::RsaV15Sha512 => &RSA_PKCS1_2048_8192_SHA512,
+                    Algorithm::RsaPssSha256 => &RSA_PSS_2048_8192_SHA256,
+                    Algorithm::RsaPssSha384 => &RSA_PSS_2048_8192_SHA384,
                     Algorithm::RsaPssSha512 => &RSA_PSS_2048_8192_SHA512,
                     Algorithm::EcdsaP256Sha256 => &ECDSA_P256_SHA256_FIXED,
+                    Algorithm::EcdsaP384Sha384 => &ECDSA_P384_SHA384_FIXED,
                     Algorithm::Ed25519 => &ED25519,
                     Algorithm::HmacSha1 | Algorithm::HmacSha256 | Algorithm::HmacSha384 | Algorithm::HmacSha512 => {
                         return false;
@@ -181,12 +198,17 @@ impl SigningKey {
 
     /// A private key as PKCS #8 in DER. `None` if it is not one for this algorithm.
     pub fn private(algorithm: Algorithm, pkcs8_der: &[u8]) -> Option<Self> {
+        let random = SystemRandom::new();
+        let ecdsa = |curve| EcdsaKeyPair::from_pkcs8(curve, pkcs8_der, &random).ok().map(Pair::Ecdsa);
         let pair = match algorithm {
-            Algorithm::RsaV15Sha256 | Algorithm::RsaPssSha512 => Pair::Rsa(RsaKeyPair::from_pkcs8(pkcs8_der).ok()?),
-            Algorithm::EcdsaP256Sha256 => {
-                let random = SystemRandom::new();
-                Pair::Ecdsa(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8_der, &random).ok()?)
-            }
+            Algorithm::RsaV15Sha256
+            | Algorithm::RsaV15Sha384
+            | Algorithm::RsaV15Sha512
+            | Algorithm::RsaPssSha256
+            | Algorithm::RsaPssSha384
+            | Algorithm::RsaPssSha512 => Pair::Rsa(RsaKeyPair::from_pkcs8(pkcs8_der).ok()?),
+            Algorithm::EcdsaP256Sha256 => ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING)?,
+            Algorithm::EcdsaP384Sha384 => ecdsa(&ECDSA_P384_SHA384_FIXED_SIGNING)?,
             Algorithm::Ed25519 => Pair::Ed25519(Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8_der).ok()?),
             Algorithm::HmacSha1 | Algorithm::HmacSha256 | Algorithm::HmacSha384 | Algorithm::HmacSha512 => return None,
         };
@@ -208,10 +230,15 @@ impl SigningKey {
                 let mut signature = vec![0; pair.public().modulus_len()];
                 let random = SystemRandom::new();
                 let message = parts.concat();
-                match self.algorithm {
-                    Algorithm::RsaPssSha512 => pair.sign(&RSA_PSS_SHA512, &random, &message, &mut signature).ok()?,
-                    _ => pair.sign(&RSA_PKCS1_SHA256, &random, &message, &mut signature).ok()?,
-                }
+                let encoding: &dyn RsaEncoding = match self.algorithm {
+                    Algorithm::RsaV15Sha384 => &RSA_PKCS1_SHA384,
+                    Algorithm::RsaV15Sha512 => &RSA_PKCS1_SHA512,
+                    Algorithm::RsaPssSha256 => &RSA_PSS_SHA256,
+                    Algorithm::RsaPssSha384 => &RSA_PSS_SHA384,
+                    Algorithm::RsaPssSha512 => &RSA_PSS_SHA512,
+                    _ => &RSA_PKCS1_SHA256,
+                };
+                pair.sign(encoding, &random, &message, &mut signature).ok()?;
                 Some(signature)
             }
         }

@@ -224,8 +224,8 @@ const fn name_of(algorithm: Algorithm) -> Option<&'static str> {
         Algorithm::HmacSha512 => Some("hmac-sha512"),
         Algorithm::RsaV15Sha256 => Some("rsa-sha256"),
         Algorithm::Ed25519 => Some("ed25519"),
-        // The drafts' ECDSA signature is DER, and their PSS has no name of its own but hs2019.
-        Algorithm::EcdsaP256Sha256 | Algorithm::RsaPssSha512 => None,
+        // The drafts' ECDSA signature is DER, their PSS has no name of its own but hs2019, and the others are not theirs.
+        _ => None,
     }
 }
 

@@ -1,7 +1,10 @@
 //! Outside text into bytes, strictly: one text for one value wherever the scheme allows it. Go's and JavaScript's
 //! parsers take a good beginning and ignore the rest; Tyk accepted valid hex with garbage after it for years.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 
 /// Exactly `N` bytes of hex, either case, nothing else.
 pub fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
@@ -21,6 +24,11 @@ pub fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
 /// Base64 with its padding and no bit to spare: each value has one text.
 pub fn base64(text: &[u8]) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
+}
+
+/// Base64url without padding (RFC 7515, appendix C), and no bit to spare.
+pub fn base64url(text: &[u8]) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
 }
 
 /// The one text of a value.
@@ -97,6 +105,17 @@ mod tests {
             assert_eq!(base64(wrong), None, "{wrong:?}");
         }
         assert_eq!((to_base64(b"hi"), to_hex(b"\x00\xaf")), ("aGk=".into(), "00af".into()));
+    }
+
+    #[test]
+    fn base64url_too() {
+        assert_eq!(
+            (base64url(b""), base64url(b"_-8"), base64url(b"aGk")),
+            (Some(vec![]), Some(vec![255, 239]), Some(b"hi".to_vec()))
+        );
+        for wrong in [&b"aGk="[..], b"aGl", b"/+8", b"aGk\n", b" aGk", b"a", b"aGk.", b"\xd9\xa1"] {
+            assert_eq!(base64url(wrong), None, "{wrong:?}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Request signing: who signed this request, and with which secret.
+//! Request signing: who signed this request, and with which secret; and the tokens ([`jwt`]) that somebody else has signed.
 //!
 //! Pure Rust, no clock of its own: the caller says what time it is, in whole Unix seconds. A scheme is data (which
 //! headers, which algorithm, which skew) and a small function over what the caller read from the request. Nothing here
@@ -24,6 +24,7 @@ mod body;
 pub mod cavage;
 mod encoding;
 mod http_date;
+pub mod jwt;
 mod keys;
 pub mod mashery;
 mod refusal;

@@ -211,7 +211,7 @@ const fn name_of(algorithm: Algorithm) -> Option<&'static [u8]> {
         Algorithm::RsaPssSha512 => Some(b"rsa-pss-sha512"),
         Algorithm::EcdsaP256Sha256 => Some(b"ecdsa-p256-sha256"),
         Algorithm::Ed25519 => Some(b"ed25519"),
-        Algorithm::HmacSha1 | Algorithm::HmacSha384 | Algorithm::HmacSha512 => None,
+        _ => None,
     }
 }
 

@@ -41,6 +41,19 @@ pub const P256_PUBLIC: &str = "\
     3H8VVDNprqCw==\
     ";
 
+/// P-384, PKCS #8.
+pub const P384_PRIVATE: &str = "\
+    MIG2AgEAMBAGByqGSM49AgEGBSuBBAAiBIGeMIGbAgEBBDC1Yh4WrdxtJM14+Upjvndos8KnSwjYVQakqJ6jDi38clbLtFo/gbZhrHBDUd+xQjuhZA\
+    NiAAScorGKoAfykq1Xki6aLc3RtGUDYJcnx56Q+1f8IfePeoUId8sGbQKo81LwU/ijIgXcQeLNWos7LohDk+PZc6Dl3Lj0gEoIxuwRSSSVCzq+koG0\
+    q2Aba4kbB4w01aYHfT8=\
+    ";
+
+/// Its public key.
+pub const P384_PUBLIC: &str = "\
+    MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEnKKxiqAH8pKtV5Iumi3N0bRlA2CXJ8eekPtX/CH3j3qFCHfLBm0CqPNS8FP4oyIF3EHizVqLOy6IQ5Pj2X\
+    Og5dy49IBKCMbsEUkklQs6vpKBtKtgG2uJGweMNNWmB30/\
+    ";
+
 /// RFC 9421, B.1.2.
 pub const RFC_RSA_PSS_PUBLIC: &str = "\
     MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAr4tmm3r20Wd/PbqvP1s2+QEtvpuRaV8Yq40gjUR8y2Rjxa6dpG2GXHbPfvMs8ct+Lh\
