@@ -131,8 +131,26 @@ routes:
     { sha256: digest, notAfterMs: Date.UTC(2027, 0, 1) },
   ]
   assert.deepEqual(plan.consumers, [
-    { name: 'alice', keys, passwords: [], signing: [], limits: [], tags: ['gold'], metadata: { a: 'b' } },
-    { name: 'bob', keys: [], passwords: [], signing: [], limits: [], tags: [], metadata: {} },
+    {
+      name: 'alice',
+      keys,
+      subjects: [{ subject: 'alice', issuer: null }],
+      passwords: [],
+      signing: [],
+      limits: [],
+      tags: ['gold'],
+      metadata: { a: 'b' },
+    },
+    {
+      name: 'bob',
+      keys: [],
+      subjects: [{ subject: 'bob', issuer: null }],
+      passwords: [],
+      signing: [],
+      limits: [],
+      tags: [],
+      metadata: {},
+    },
   ])
   assert.deepEqual(
     plan.routes.map(({ guards }) => guards),

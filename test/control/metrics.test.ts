@@ -19,6 +19,7 @@ const textOf = (totals: MetricsTotals): string =>
     frontEnd: 'front "end" \\ 1\n2',
     workersReady: 1,
     processes: [{ name: 'control', rssBytes: 4096, cpuSeconds: 0.25 }],
+    keySets: [{ url: 'https://a/b?c="d"', keys: 2, ageSeconds: 1.5, ok: 3, failed: 1 }],
   })
 
 function valueOf(families: Map<string, Family>, name: string, labels: Record<string, string> = {}): number | undefined {

@@ -7,6 +7,7 @@ import type {
   ConcurrencyGuardPlan,
   GuardPlan,
   HeaderEditsPlan,
+  JwtGuardPlan,
   LimitGuardPlan,
   Plan,
   RoutePlan,
@@ -157,6 +158,7 @@ const guardText = (guard: GuardPlan): string =>
     : checkText(guard)
 
 function checkText(guard: CheckPlan): string {
+  if (guard.kind === 'jwt') return jwtText(guard)
   if (guard.kind === 'key') {
     return `key guard: a consumer's key in ${guard.from} ${guard.name}, else 401; the upstream gets X-Consumer-Name in its place`
   }
@@ -183,6 +185,28 @@ function signatureText({ verifier, remember }: SignatureGuardPlan): string {
   const clock = skewSeconds === 0 ? '' : `, made within ${skewSeconds} s`
   const once = remember === 'nothing' ? '' : remember === 'once' ? ', once' : ', from one address'
   return `signature guard: ${whose} ${scheme} signature${clock}${once}, else 401; the upstream gets X-Consumer-Name`
+}
+
+function jwtText({
+  from,
+  name,
+  jwks,
+  keys,
+  algorithms,
+  issuers,
+  consumerClaim,
+  headers,
+  forward,
+}: JwtGuardPlan): string {
+  const whose = jwks === null ? `${keys.length} keys of the configuration` : `the keys of ${jwks}`
+  const who = consumerClaim === null ? '' : `; ${consumerClaim} says which consumer`
+  const sent = headers.map(({ name, claim }) => `${claim} as ${name}`)
+  const upstream = [...(forward ? ['the token'] : []), ...sent, ...(consumerClaim === null ? [] : ['X-Consumer-Name'])]
+  return (
+    `jwt guard: a token in ${from} ${name}, ${algorithms.join(' or ')}, by ${whose}` +
+    `${issuers.length > 0 ? ` of ${issuers.join(' or ')}` : ''}, else 401${who}; ` +
+    `the upstream gets ${upstream.join(', ') || 'nothing of it'}`
+  )
 }
 
 const windowText = ({ kind, limit, periodMs, burst }: LimitWindow): string =>

@@ -4,6 +4,8 @@ import { createHash } from 'node:crypto'
 import { addLimit, ownLimits, withOwnLimits } from './compile-limits.ts'
 import type { CheckPlan, ConsumerKeyPlan, ConsumerPasswordPlan, ConsumerPlan, GuardPlan } from './plan.ts'
 import { signatureGuardPlan, signingPlans, type KeySources } from './compile-signatures.ts'
+import { jwtGuardPlan, subjectPlans } from './compile-jwt.ts'
+import type { NamedFiles } from './named-files.ts'
 import type { ConsumerConfig, RouteConfig } from './schema.ts'
 import type { SignatureScheme } from './signature-schemes.ts'
 
@@ -15,6 +17,7 @@ export const consumerPlan = (name: string, consumer: ConsumerConfig, sources: Ke
   passwords: consumer.passwords.map(password => passwordPlan(name, password)),
   limits: ownLimits(consumer),
   signing: signingPlans(name, consumer, sources),
+  subjects: subjectPlans(name, consumer),
   tags: [...consumer.tags],
   metadata: Object.fromEntries(consumer.metadata),
 })
@@ -34,8 +37,10 @@ function passwordPlan(consumer: string, password: ConsumerConfig['passwords'][nu
   return { username: username ?? consumer, hash, notAfterMs: notAfter === null ? null : Date.parse(notAfter) }
 }
 
-/** What guards need to know of other routes and of consumers. */
+/** What guards are read with, and need to know of other routes and of consumers. */
 export interface GuardContext {
+  readonly files: NamedFiles
+  readonly absolute: (file: string) => string
   /** Consumers have limits of their own. */
   readonly anyOwnLimits: boolean
   readonly longestSkews: ReadonlyMap<SignatureScheme, number>
@@ -65,15 +70,16 @@ type GuardConfig = RouteConfig['guards'][number]
 type LookerConfig = Omit<GuardConfig, 'rateLimit' | 'quota' | 'concurrency' | 'anyOf' | 'allOf'>
 
 function lookerPlans(
-  { key, basic, ipAllow, ipDeny, signature }: LookerConfig,
-  { longestSkews }: GuardContext,
+  { key, basic, ipAllow, ipDeny, signature, jwt }: LookerConfig,
+  context: GuardContext,
 ): CheckPlan[] {
   const plans: CheckPlan[] = []
   if (ipAllow !== null) plans.push({ kind: 'address', allow: true, blocks: [...ipAllow] })
   if (ipDeny !== null) plans.push({ kind: 'address', allow: false, blocks: [...ipDeny] })
   if (key !== null) plans.push(keyGuardPlan(key))
   if (basic !== null) plans.push({ kind: 'basic', realm: basic.realm })
-  if (signature !== null) plans.push(signatureGuardPlan(signature, longestSkews))
+  if (signature !== null) plans.push(signatureGuardPlan(signature, context.longestSkews))
+  if (jwt !== null) plans.push(jwtGuardPlan(jwt, context))
   return plans
 }
 

@@ -44,6 +44,8 @@ export function compile(config: Config, options: CompileOptions): Plan {
   const sources = { secrets, files: options.files, absolute, variableAt: options.variableAt }
   const consumers = [...config.consumers].map(([name, consumer]) => consumerPlan(name, consumer, sources))
   const context = {
+    files: options.files,
+    absolute,
     longestSkews: longestSkews(config.routes),
     anyOwnLimits: consumers.some(consumer => consumer.limits.length > 0),
   }

@@ -296,3 +296,31 @@ export const componentName = (text: string): string | null =>
   /^(?:@[a-z-]+|\([a-z-]+\)|[!#$%&'*+.^_`|~0-9a-z-]+)$/.test(text)
     ? null
     : 'a header or component in lower case, as host, content-digest or @authority'
+
+/** The URL of a key set. Whoever it is shown to (logs, metrics) must learn no password from it. */
+export function jwksUrl(text: string): string | null {
+  const expected = 'a URL, as https://login.example.com/.well-known/jwks.json'
+  if (!urlCharacters.test(text) || !/^https?:\/\/[^/?#\\]+(?:[/?#]|$)/i.test(text) || !URL.canParse(text))
+    return expected
+  const { username, password, hash } = new URL(text)
+  return username !== '' || password !== '' || hash !== '' ? 'a URL without user and fragment' : null
+}
+
+/** Of a URL, as `URL` gives it: this machine. */
+export const isLoopbackHost = (host: string): boolean =>
+  host === 'localhost' || host.endsWith('.localhost') || host === '[::1]' || /^127(\.\d+){3}$/.test(host)
+
+/** A text that two sides compare. */
+export const oneLine = (text: string): string | null =>
+  text !== '' && text.length <= 4096 && !/[\u0000-\u001f\u007f]/.test(text)
+    ? null
+    : 'a text of 1 to 4096 characters without line breaks'
+
+/** A name, or a JSON pointer (RFC 6901). */
+export const claimName = (text: string): string | null =>
+  oneLine(text) === null && !(text.startsWith('/') && (text.endsWith('/') || /~(?![01])/.test(text)))
+    ? null
+    : 'the name of a claim, as sub, or a pointer to one inside another, as /realm_access/roles'
+
+export const mediaType = (text: string): string | null =>
+  /^[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:\/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?$/.test(text) ? null : 'a media type, as at+jwt'

@@ -1,6 +1,6 @@
 // Configuration file -> validated configuration and plan, or every error that is in it. Called by commands and, on
 // reload, by control. Reads files, and nothing else of the world: no name is resolved, no port is opened.
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { compile } from './compile.ts'
 import { parseConfigText } from './document.ts'
 import type { Environment } from './environment.ts'
@@ -11,6 +11,7 @@ import type { Plan, RoutePlan } from './plan.ts'
 import { trailOf, type ConfigError, type Problems } from './problems.ts'
 import { rules } from './rules.ts'
 import { soundKeys } from './rules/signing-keys.ts'
+import { soundJwtKeys } from './rules/jwt.ts'
 import { configShape, isIgnoredRootKey, type Config } from './schema.ts'
 import { readSecretFiles } from './secret-files.ts'
 import { validate } from './validate.ts'
@@ -60,6 +61,7 @@ export function readConfig(
   for (const rule of rules) rule(root, problems)
   const files = loadNamedFiles(root, folder, problems)
   soundKeys(root, folder, files, problems)
+  soundJwtKeys(root, files, name => resolve(folder, name), problems)
   problems.throwIfAny()
   const routes = itemsOf(child(root, 'routes'))
   const sourceOf = (index: number): string => {

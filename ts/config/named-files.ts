@@ -1,4 +1,4 @@
-// Reads the files that a configuration names (certificates, keys, authorities) and checks them: they exist, parse, fit
+// Reads the files that a configuration names (certificates, keys, authorities, key sets) and checks them: they exist, parse, fit
 // together and are in force. Called by load; works on the written tree, so that one pass shows these errors too. Must
 // not print what a file holds.
 import { createHash, createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
@@ -7,7 +7,8 @@ import { dirname, resolve } from 'node:path'
 import { readFailure } from './files.ts'
 import { socketPath } from './formats.ts'
 import { child, describe, entriesOf, itemsOf, textOf, type Node } from './nodes.ts'
-import { trailOf, type Problems, type Trail } from './problems.ts'
+import { trailOf, under, type Problems, type Trail } from './problems.ts'
+import { placedChecks } from './rules/placed-checks.ts'
 
 export interface NamedFile {
   /** SHA-256 of the content, hex. */
@@ -42,6 +43,15 @@ export function loadNamedFiles(root: Node, folder: string, problems: Problems): 
     for (const [index, key] of itemsOf(child(consumer, 'signing')).entries()) {
       for (const file of ['secretFile', 'publicKeyFile']) {
         reader.plain(child(key, file), trailOf('consumers', name, 'signing', index, file))
+      }
+    }
+  }
+  for (const [index, route] of itemsOf(child(root, 'routes')).entries()) {
+    for (const { kind, node, trail } of placedChecks(route, index)) {
+      if (kind !== 'jwt') continue
+      reader.whole(child(node, 'jwksFile'), under(trail, 'jwksFile'))
+      for (const [at, key] of itemsOf(child(node, 'keys')).entries()) {
+        reader.whole(child(key, 'publicKeyFile'), under(under(under(trail, 'keys'), at), 'publicKeyFile'))
       }
     }
   }
@@ -91,6 +101,11 @@ class FileReader {
     if (!node || !name || socketPath(name) !== null) return
     if (socketPath(resolve(this.#folder, name)) === null) this.folderOf(node, trail)
     else this.#wrong(node, trail, 'is longer than 107 bytes with its folder, which is all that a socket may have')
+  }
+
+  /** What is in it, rules say. */
+  whole(node: Node | undefined, trail: Trail | null): void {
+    this.#read(node, trail)
   }
 
   /** A file that the gateway makes itself needs a folder. */

@@ -4,6 +4,7 @@
 import type { LimitWindow } from '../shared/native-limits.ts'
 import type { SecretEncoding } from './secrets.ts'
 import type { SignatureScheme } from './signature-schemes.ts'
+import type { JwtAlgorithm, JwtKeyPlan } from './jwt-keys.ts'
 
 export interface Plan {
   /** Hash of the content; names the plan in logs, `/readyz` and reload answers. */
@@ -199,6 +200,8 @@ export interface ConsumerPlan {
   readonly keys: readonly ConsumerKeyPlan[]
   readonly passwords: readonly ConsumerPasswordPlan[]
   readonly signing: readonly SigningKeyPlan[]
+  /** Tokens that are about it. */
+  readonly subjects: readonly SubjectPlan[]
   /** Of its own, over all routes. */
   readonly limits: readonly OwnLimitPlan[]
   readonly tags: readonly string[]
@@ -216,6 +219,12 @@ export interface ConsumerKeyPlan {
   readonly sha256: string
   /** Unix time from which on it is refused; null: never. */
   readonly notAfterMs: number | null
+}
+
+/** The value of a claim, in tokens of one issuer, or of any (null). */
+export interface SubjectPlan {
+  readonly subject: string
+  readonly issuer: string | null
 }
 
 export interface ConsumerPasswordPlan {
@@ -250,6 +259,7 @@ export type CheckPlan =
   | KeyGuardPlan
   | BasicGuardPlan
   | SignatureGuardPlan
+  | JwtGuardPlan
   | AddressGuardPlan
   | LimitGuardPlan
   | ConcurrencyGuardPlan
@@ -309,6 +319,44 @@ export interface SignatureVerifierPlan {
   /** The one whose secrets count; null: all consumers' keys do. */
   readonly consumer: string | null
 }
+
+export interface JwtGuardPlan {
+  readonly kind: 'jwt'
+  readonly from: 'header' | 'query' | 'cookie'
+  /** Headers in lower case. `authorization` has `Bearer` before the token. */
+  readonly name: string
+  /** The upstream sees the token. */
+  readonly forward: boolean
+  /** Control fetches the keys from there; null: they are these. */
+  readonly jwks: string | null
+  readonly keys: readonly JwtKeyPlan[]
+  /** A token without `kid` is verified only if it fits at most so many keys. */
+  readonly mostWithoutId: number
+  /** Where keys were read from; absolute. */
+  readonly files: readonly string[]
+  readonly algorithms: readonly JwtAlgorithm[]
+  /** [] = any. */
+  readonly issuers: readonly string[]
+  /** [] = none; null = any. */
+  readonly audiences: readonly string[] | null
+  readonly type: string | null
+  readonly expiryRequired: boolean
+  readonly clockSkewSeconds: number
+  readonly required: readonly JwtRequirementPlan[]
+  /** The claim that says which consumer it is; null: none does. */
+  readonly consumerClaim: string | null
+  readonly admitUnknown: boolean
+  readonly headers: readonly { readonly name: string; readonly claim: string }[]
+}
+
+/** Neither `all` nor `any`: the claim must be there. */
+export interface JwtRequirementPlan {
+  readonly claim: string
+  readonly all?: readonly ClaimValue[]
+  readonly any?: readonly ClaimValue[]
+}
+
+export type ClaimValue = string | number | boolean
 
 /** Clients in one of the blocks are let in, and nobody else; or they are refused, and nobody else. */
 export interface AddressGuardPlan {

@@ -12,6 +12,7 @@ import {
 import { distinctKeys, soundKeyGuards } from './rules/guards.ts'
 import { soundLimits } from './rules/limits.ts'
 import { distinctUsers, soundBasicGuards } from './rules/passwords.ts'
+import { distinctSubjects, soundJwtGuards } from './rules/jwt.ts'
 import type { Rule } from './rules/rule.ts'
 import { soundSignatureGuards } from './rules/signatures.ts'
 import { distinctListeners, distinctServerNames, guardedAdmin } from './rules/server.ts'
@@ -39,4 +40,6 @@ export const rules: readonly Rule[] = [
   soundBasicGuards,
   soundLimits,
   soundSignatureGuards,
+  distinctSubjects,
+  soundJwtGuards,
 ]

@@ -7,12 +7,14 @@ import { packageVersion } from '../shared/native.ts'
 import { AdminServer, type AdminSubject, type ReloadResult } from './admin.ts'
 import { Names } from './dns.ts'
 import { exposition, type ProcessRow } from './exposition.ts'
+import { KeySets, type KeySetBounds } from './key-sets.ts'
 import { readLastGood, saveLastGood } from './last-good.ts'
 import { refuseOtherSizes, withCountingFile } from './counting.ts'
 import { MetricsTotals } from './metrics.ts'
 import { claimPorts, removeSocket, socketPaths } from './ports.ts'
 import { Reloads } from './reloads.ts'
 import { restoreSecrets } from './secrets.ts'
+import { keySetsFile } from './saved-key-sets.ts'
 import { StartFailure, Supervisor } from './supervisor.ts'
 import { vitalsOf } from './vitals.ts'
 import { FileWatch, filesNamedBy } from './watch.ts'
@@ -30,6 +32,7 @@ export interface ControlOptions {
   readonly log: Log
   /** DNS servers instead of the system's. */
   readonly dnsServers?: readonly string[]
+  readonly keySetBounds?: Partial<KeySetBounds>
   readonly startTimeoutMs?: number
   readonly prepareTimeoutMs?: number
 }
@@ -45,14 +48,15 @@ export interface ControlEvents {
   ended: [number: number, pid: number, reason: string]
 }
 
-/** How long start and reload wait for names; what answers later is pushed then. */
-const namesWaitMs = 1500
+/** How long start and reload wait for names and keys; what answers later is pushed then. */
+const learnWaitMs = 1500
 
 export class Control extends EventEmitter<ControlEvents> implements AdminSubject {
   readonly #options: ControlOptions
   readonly #log: Log
   readonly #totals = new MetricsTotals()
   readonly #names: Names
+  readonly #keySets: KeySets
   readonly #supervisor: Supervisor
   readonly #reloads: Reloads<ReloadResult>
   readonly #watch: FileWatch | null
@@ -76,10 +80,22 @@ export class Control extends EventEmitter<ControlEvents> implements AdminSubject
       onChange: () => this.#pushAddresses(),
       ...(options.dnsServers ? { servers: options.dnsServers } : {}),
     })
+    this.#keySets = new KeySets({
+      log,
+      file: keySetsFile(options.lastGoodFile),
+      onChange: (url, keys) => {
+        for (const worker of this.#supervisor.workers()) worker.tellKeySet(url, keys)
+      },
+      ...(options.keySetBounds ? { bounds: options.keySetBounds } : {}),
+    })
     this.#supervisor = new Supervisor({
       entry: options.workerEntry,
       log,
       onBeat: (worker, metrics) => this.#totals.merge(worker.pid, worker.state !== 'dead', metrics),
+      onHello: worker => {
+        for (const [url, keys] of this.#keySets.known()) worker.tellKeySet(url, keys)
+      },
+      onKeySetWanted: (worker, url) => void this.#keySets.look(url).then(() => worker.tellKeySet(url, null)),
       ...(options.startTimeoutMs ? { startTimeoutMs: options.startTimeoutMs } : {}),
       ...(options.prepareTimeoutMs ? { prepareTimeoutMs: options.prepareTimeoutMs } : {}),
     })
@@ -106,9 +122,9 @@ export class Control extends EventEmitter<ControlEvents> implements AdminSubject
       if (this.#stopping) throw new StartFailure('stopped while starting')
       // Workers need most of the time there is: they load while names are resolved and the admin port is opened.
       this.#supervisor.fork(configured.workers, configured.limits.maxHeadBytes)
-      const names = this.#names.learn(configured, namesWaitMs)
+      const learnt = this.#learn(configured)
       if (configured.admin) this.#admin = await AdminServer.open(this, configured.admin)
-      await names
+      await learnt
       const plan = this.#names.applyTo(configured)
       this.#totals.use(plan)
       await this.#supervisor.start(plan)
@@ -168,6 +184,7 @@ export class Control extends EventEmitter<ControlEvents> implements AdminSubject
     this.#stopping = true
     this.#watch?.close()
     this.#names.close()
+    this.#keySets.close()
   }
 
   async #loadOrLastGood(): Promise<Plan> {
@@ -203,7 +220,7 @@ export class Control extends EventEmitter<ControlEvents> implements AdminSubject
       refuseOtherSizes(before.counting, wanted.counting)
       const configured = await claimPorts(wanted, before)
       this.#claimed = configured
-      await this.#names.learn(configured, namesWaitMs)
+      await this.#learn(configured)
       const { admin } = configured
       const adminMoves = admin !== null && (before.admin?.address !== admin.address || before.admin.port !== admin.port)
       if (adminMoves) newAdmin = await AdminServer.open(this, admin)
@@ -222,7 +239,7 @@ export class Control extends EventEmitter<ControlEvents> implements AdminSubject
       void newAdmin?.close()
       this.#lastReload = { ok: false, version: this.#plan?.version ?? '', at: now(), reasons: reasonsOf(error) }
       for (const reason of this.#lastReload.reasons) this.#log.error('reload refused; the old plan stays', { reason })
-      if (this.#configured) this.#names.keepOnly(this.#configured)
+      if (this.#configured) this.#keepOnly(this.#configured)
       await Promise.all(socketPaths(this.#claimed, this.#configured).map(removeSocket))
     }
     this.#totals.reloaded(this.#lastReload.ok ? 'ok' : 'refused')
@@ -230,12 +247,21 @@ export class Control extends EventEmitter<ControlEvents> implements AdminSubject
     return this.#lastReload
   }
 
+  async #learn(plan: Plan): Promise<void> {
+    await Promise.all([this.#names.learn(plan, learnWaitMs), this.#keySets.learn(plan, learnWaitMs)])
+  }
+
+  #keepOnly(plan: Plan): void {
+    this.#names.keepOnly(plan)
+    this.#keySets.keepOnly(plan)
+  }
+
   /** All workers run it now. */
   #inForce(configured: Plan, plan: Plan): void {
     this.#configured = configured
     this.#plan = plan
     this.#totals.use(plan)
-    this.#names.keepOnly(configured)
+    this.#keepOnly(configured)
     this.#watch?.follow([this.#options.configFile, ...filesNamedBy(configured)])
     try {
       saveLastGood(this.#options.lastGoodFile, configured)
@@ -306,6 +332,7 @@ export class Control extends EventEmitter<ControlEvents> implements AdminSubject
       frontEnd: this.frontEnd,
       workersReady: this.#supervisor.readyWorkers,
       processes,
+      keySets: this.#keySets.rows(),
     })
   }
 }

@@ -1,6 +1,7 @@
 // Prometheus' text format 0.0.4 of the totals, for `/metrics`. Names are derived from OpenTelemetry's HTTP conventions,
 // with `polygate_` before what they do not know.
 import { durationBounds } from '../gateway/record/series.ts'
+import type { KeySetRow } from './key-sets.ts'
 import type { Counter, Histogram, MetricsTotals } from './metrics.ts'
 
 export const expositionType = 'text/plain; version=0.0.4; charset=utf-8'
@@ -19,6 +20,7 @@ export interface ExpositionInput {
   readonly frontEnd: string
   readonly workersReady: number
   readonly processes: readonly ProcessRow[]
+  readonly keySets: readonly KeySetRow[]
 }
 
 export function exposition(input: ExpositionInput): string {
@@ -72,6 +74,7 @@ export function exposition(input: ExpositionInput): string {
     ['http_route', 'guard', 'outcome'],
     totals.guards.values(),
   )
+  keySets(text, input.keySets)
   text.counter(
     'polygate_front_end_rejections_total',
     'Requests refused before a route was asked.',
@@ -112,6 +115,19 @@ export function exposition(input: ExpositionInput): string {
     rows(row => row.cpuSeconds),
   )
   return text.toString()
+}
+
+function keySets(text: Text, sets: readonly KeySetRow[]): void {
+  const one = ({ url }: KeySetRow, value: number): Counter => ({ labels: [url], value })
+  const count = sets.map(set => one(set, set.keys))
+  text.gauge('polygate_key_set_keys', 'Keys of an issuer that tokens are verified with.', ['url'], count)
+  const ages = sets.filter(({ keys }) => keys > 0).map(set => one(set, set.ageSeconds))
+  text.gauge('polygate_key_set_age_seconds', 'Since the keys were last fetched.', ['url'], ages)
+  const fetches = sets.flatMap(({ url, ok, failed }) => [
+    { labels: [url, 'ok'], value: ok },
+    { labels: [url, 'failed'], value: failed },
+  ])
+  text.counter('polygate_key_set_fetches_total', 'Fetches of keys.', ['url', 'outcome'], fetches)
 }
 
 class Text {

@@ -16,6 +16,10 @@ export interface SupervisorOptions {
   readonly entry: string
   readonly log: Log
   readonly onBeat: (worker: WorkerProcess, metrics: MetricsDelta) => void
+  /** The worker has said hello, and is given its first plan next. */
+  readonly onHello: (worker: WorkerProcess) => void
+  /** See WorkerProcessOptions. */
+  readonly onKeySetWanted: (worker: WorkerProcess, url: string) => void
   /** From fork to hello. */
   readonly startTimeoutMs?: number
   readonly prepareTimeoutMs?: number
@@ -106,6 +110,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     }
     await each(async worker => {
       await worker.hello(startTimeoutMs)
+      this.#options.onHello(worker)
       await worker.prepare(transaction, plan, prepareTimeoutMs)
     })
     await each(worker => worker.commit(transaction, plan.version, prepareTimeoutMs))
@@ -199,6 +204,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       number,
       maxHeadBytes,
       onBeat: metrics => this.#options.onBeat(worker, metrics),
+      onKeySetWanted: url => this.#options.onKeySetWanted(worker, url),
     })
     void worker.ended.then(end => this.#onEnded(worker, end))
     return worker
@@ -239,6 +245,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     if (worker.state === 'ready') worker.state = 'idle'
     try {
       await worker.hello(startTimeoutMs)
+      this.#options.onHello(worker)
       for (;;) {
         const plan = this.#plan
         if (!plan) return false

@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, watch, type FSWatcher } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
+import { checksOf } from '../config/checks.ts'
 import type { Plan } from '../config/plan.ts'
 
 /** After the last event; an editor's write is over by then. */
@@ -114,5 +115,8 @@ export function filesNamedBy(plan: Plan): string[] {
   }
   for (const { file } of plan.secrets) files.push(file)
   for (const { signing } of plan.consumers) for (const { file } of signing) files.push(file)
+  for (const check of plan.routes.flatMap(({ guards }) => checksOf(guards))) {
+    if (check.kind === 'jwt') files.push(...check.files)
+  }
   return [...new Set(files.filter(file => file !== null))]
 }

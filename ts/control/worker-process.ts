@@ -4,6 +4,7 @@
 //   starting ──hello──> idle ──prepare, commit──> ready ──drain──> draining ──> dead
 //       └──────────────────┴─────────────────────────┴── exit, kill ───────────┘
 import { fork, type ChildProcess } from 'node:child_process'
+import type { JwtKeyPlan } from '../config/jwt-keys.ts'
 import type { Plan } from '../config/plan.ts'
 import type { MetricsDelta } from '../gateway/record/metrics.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
@@ -29,6 +30,8 @@ export interface WorkerProcessOptions {
   /** Goes to uWebSockets.js by environment: it reads its limit when it is loaded. */
   readonly maxHeadBytes: number
   readonly onBeat: (metrics: MetricsDelta) => void
+  /** It has met a token of a key that the set of this URL does not have. */
+  readonly onKeySetWanted: (url: string) => void
 }
 
 /** A descriptor that leaked into a process of a plugin's could keep the pipe open for ever. */
@@ -66,6 +69,7 @@ export class WorkerProcess {
   readonly ended: Promise<WorkerEnd>
   readonly #child: ChildProcess
   readonly #onBeat: (metrics: MetricsDelta) => void
+  readonly #onKeySetWanted: (url: string) => void
   #question: Question | null = null
   #killedFor: EndReason | null = null
   #lastWords = ''
@@ -76,6 +80,7 @@ export class WorkerProcess {
     this.number = options.number
     this.maxHeadBytes = options.maxHeadBytes
     this.#onBeat = options.onBeat
+    this.#onKeySetWanted = options.onKeySetWanted
     this.#child = fork(options.entry, [], {
       // A debugger's port can be held by one process only. The loader (tsx) stays, where control runs from source.
       execArgv: process.execArgv.filter(option => !option.startsWith('--inspect')),
@@ -126,6 +131,11 @@ export class WorkerProcess {
   async commit(transaction: number, version: string, timeoutMs: number): Promise<void> {
     await this.#ask('committed', transaction, { kind: 'commit', transaction, version }, timeoutMs)
     this.version = version
+  }
+
+  /** Not before its hello. null: they are as they were. */
+  tellKeySet(url: string, keys: readonly JwtKeyPlan[] | null): void {
+    if (this.state !== 'starting' && this.state !== 'dead') this.#send({ kind: 'keySet', url, keys })
   }
 
   /** Also ends a prepare that has not been answered. */
@@ -202,6 +212,8 @@ export class WorkerProcess {
         this.#missed = 0
         if (message.metrics) this.#onBeat(message.metrics)
         return
+      case 'keySetWanted':
+        return this.#onKeySetWanted(message.url)
       case 'drained':
         return
     }

@@ -1,5 +1,6 @@
 // The worker's side of control/messages.ts: obeys prepare, commit, abort and drain, beats, and ends the process when
 // control is gone. Called once by worker.ts (and by the test workers). Knows nothing of requests: the gateway does.
+import type { JwtKeyPlan } from '../config/jwt-keys.ts'
 import type { Plan } from '../config/plan.ts'
 import { beatsPerReport, heartbeatMs, type FromWorker, type ToWorker } from '../control/messages.ts'
 import { createLog, type Log } from '../shared/log.ts'
@@ -15,6 +16,8 @@ export interface Gateway {
   /** Stops listening and resolves when nothing is in flight, at the deadline at the latest. */
   drain(deadlineMs: number): Promise<void>
   takeMetrics(): MetricsDelta
+  /** Control has fetched keys from this URL; null: they are as they were. */
+  keySet(url: string, keys: readonly JwtKeyPlan[] | null): void
 }
 
 /** Exit code of a worker that failed by an error nobody caught (sysexits: internal software error). */
@@ -27,7 +30,7 @@ const defaultDrainMs = 10_000
  * by itself within so many milliseconds.
  */
 export async function serveControl(
-  create: () => Promise<Gateway> | Gateway,
+  create: (wantKeySet: (url: string) => void) => Promise<Gateway> | Gateway,
   frontEnd: () => string,
   onOrphaned: (withinMs: number) => void = () => {},
 ): Promise<void> {
@@ -42,7 +45,7 @@ export async function serveControl(
   process.on('SIGTERM', () => channel.drain(channel.drainMs))
   process.on('message', message => channel.receive(message as ToWorker))
   try {
-    const gateway = await create()
+    const gateway = await create(url => send({ kind: 'keySetWanted', url }))
     channel.open(gateway, frontEnd())
   } catch (error) {
     send({ kind: 'refused', transaction: 0, version: '', reason: messageOf(error) }, () => process.exit(exitSoftware))
@@ -84,6 +87,9 @@ class ControlChannel {
         break
       case 'abort':
         this.#order = this.#order.then(() => this.#abort(message.transaction))
+        break
+      case 'keySet':
+        this.#gateway?.keySet(message.url, message.keys)
         break
       case 'drain':
         this.drain(message.deadlineMs)

@@ -51,6 +51,12 @@ export interface Consumer {
   readonly number: number
 }
 
+/** What keeps the claims of tokens for the upstream. */
+export interface Claims {
+  /** Those of this slot do not go there. */
+  dropClaims(slot: number): void
+}
+
 /** A guard's refusal that has been set aside, since another guard may still let the request in. */
 export interface Refusal {
   readonly answer: Answer
@@ -128,6 +134,9 @@ export class Exchange {
   refusals: Refusal[] | null = null
   /** Whoever it was before those. */
   consumerBefore: Consumer | null = null
+  /** A guard has claims of the request's token sent upstream. */
+  claims: Claims | null = null
+  claimsBefore: Claims | null = null
 
   method = ''
   methodId = 0
@@ -351,6 +360,8 @@ export class Exchanges {
     exchange.refusedFor = null
     exchange.refusals = null
     exchange.consumerBefore = null
+    exchange.claims = null
+    exchange.claimsBefore = null
     // A request that is refused before its head is read must not look like the one before.
     exchange.method = ''
     exchange.methodId = 0

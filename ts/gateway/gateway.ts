@@ -29,6 +29,7 @@ import { healthGauges, poolGauges } from './forward/gauges.ts'
 import { WebSockets } from './forward/web-socket.ts'
 import { LimitStores } from './guard/limit-store.ts'
 import { Passwords } from './guard/passwords.ts'
+import { KeySets } from './guard/key-sets.ts'
 import type { AccessLog } from './record/access-log.ts'
 import { AccessLogs } from './record/access-logs.ts'
 import { WorkerMetrics } from './record/metrics.ts'
@@ -50,7 +51,8 @@ interface Prepared extends PreparedPlan {
   readonly listeners: PreparedListeners
 }
 
-export function createGateway(): Gateway {
+/** `wantKeySet`: asks control to look for new keys at a URL. */
+export function createGateway(wantKeySet: (url: string) => void): Gateway {
   const addon = native()
   const heads = new addon.RequestHeads({ slots: maxSlots, maxHeadBytes: 0, maxHeaders: 0 })
   const nativeExchanges = new addon.Exchanges(heads.id)
@@ -73,6 +75,7 @@ export function createGateway(): Gateway {
   const accessLogs = new AccessLogs(log)
   const limits = new LimitStores(log)
   const passwords = new Passwords(heads, settle)
+  const keySets = new KeySets(nativeExchanges, wantKeySet, log)
 
   const events = frontEnd.hooked ? nativeExchanges.direct(client, onEvents, statusLines.join('\n')) : null
   const commands = new DirectCommands(events?.commands ?? new Int32Array(1), () => nativeExchanges.run())
@@ -263,6 +266,7 @@ export function createGateway(): Gateway {
       metrics,
       respond,
       active: () => exchanges.active,
+      keySets,
       settle,
       finish,
     })
@@ -337,6 +341,7 @@ export function createGateway(): Gateway {
         })
       })
     },
+    keySet: (url, keys) => keySets.receive(url, keys),
     takeMetrics() {
       stalls.look()
       return metrics.take()

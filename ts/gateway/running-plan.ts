@@ -18,6 +18,7 @@ import { guardStage } from './guard/guard.ts'
 import { compileGuards } from './guard/guards.ts'
 import type { LimitStores } from './guard/limit-store.ts'
 import type { Passwords } from './guard/passwords.ts'
+import type { KeySets } from './guard/key-sets.ts'
 import { localStage, matchStage } from './match/match.ts'
 import { compileTarget } from './match/target.ts'
 import { pipeline } from './pipeline.ts'
@@ -40,6 +41,7 @@ export interface WorkerParts {
   readonly webSockets: WebSockets
   readonly limits: LimitStores
   readonly passwords: Passwords
+  readonly keySets: KeySets
   readonly accessLogs: AccessLogs
   readonly metrics: WorkerMetrics
   readonly respond: Respond
@@ -78,6 +80,7 @@ export function prepareRunningPlan(plan: Plan, parts: WorkerParts): PreparedPlan
       exchanges,
       limits,
       passwords: parts.passwords,
+      keySets: parts.keySets,
       clientAddress,
       trusts,
       metrics: counted,

@@ -56,6 +56,23 @@ const outcomes = {
   signatureStoreUnavailable: ['signature', 'store unavailable'],
   /** The same, and the configuration says to let requests through then. */
   signatureUnremembered: ['signature', 'admitted without memory'],
+  jwtAdmitted: ['jwt', 'admitted'],
+  jwtMissing: ['jwt', 'missing'],
+  jwtAmbiguous: ['jwt', 'ambiguous'],
+  jwtMalformed: ['jwt', 'malformed'],
+  jwtWrongAlgorithm: ['jwt', 'wrong algorithm'],
+  jwtUnknownKey: ['jwt', 'unknown key'],
+  jwtBadSignature: ['jwt', 'bad signature'],
+  jwtExpired: ['jwt', 'expired'],
+  jwtNotYet: ['jwt', 'not yet'],
+  jwtWrongIssuer: ['jwt', 'wrong issuer'],
+  jwtWrongAudience: ['jwt', 'wrong audience'],
+  jwtWrongType: ['jwt', 'wrong type'],
+  /** A required claim is missing, or has another value. */
+  jwtClaims: ['jwt', 'claims'],
+  jwtUnknownConsumer: ['jwt', 'unknown consumer'],
+  /** The issuer's keys have never been had. */
+  jwtNoKeys: ['jwt', 'no keys'],
 } as const satisfies Record<string, readonly [guard: string, outcome: string]>
 
 /** By number: words for the metrics. */

@@ -14,13 +14,14 @@ use napi::bindgen_prelude::{Env, Object, Result};
 use napi::sys;
 use napi_derive::napi;
 use polygate_downstream as downstream;
-use polygate_head::{Forwarding, Framing, Head, ResponseEdits};
+use polygate_head::{Edit, Forwarding, Framing, Head, ResponseEdits};
 use polygate_upstream::Framing as Body;
 
 use crate::arguments::{Arguments, checked, method, wrong};
 use crate::consumers::{self, Consumers};
 use crate::direct::{self, Direct};
 use crate::heads::{compose_head, framing_of, release, take_bytes, with_head};
+use crate::jwt::{self, Tokens};
 use crate::keys;
 use crate::response_edits;
 use crate::signing::{self, Signatures};
@@ -49,6 +50,7 @@ pub struct Exchanges {
     /// By number.
     pub key_rings: Vec<Option<keys::Ring>>,
     pub signatures: Signatures,
+    pub tokens: Tokens,
     /// Of requests that go past the front end.
     pub direct: Option<Direct>,
 }
@@ -66,6 +68,7 @@ pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
         consumers: Consumers::default(),
         key_rings: Vec::new(),
         signatures: Signatures::default(),
+        tokens: Tokens::default(),
         direct: None,
     }));
     let data = this.cast::<c_void>();
@@ -102,6 +105,13 @@ pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
         method(c"verifyMashery", signing::verify_mashery, data),
         method(c"signatureTables", signing::tables, data),
         method(c"signatureReplayValue", signing::replay_value, data),
+        method(c"jwtKeys", jwt::add_keys, data),
+        method(c"dropJwtKeys", jwt::forget_keys, data),
+        method(c"jwtVerifier", jwt::add, data),
+        method(c"dropJwtVerifier", jwt::forget, data),
+        method(c"verifyJwt", jwt::verify, data),
+        method(c"verifyJwtText", jwt::verify_text, data),
+        method(c"dropClaims", jwt::drop_claims, data),
     ];
     // SAFETY: as above; names and callbacks are static.
     let status = unsafe { sys::napi_define_properties(raw, object.raw(), properties.len(), properties.as_ptr()) };
@@ -128,14 +138,16 @@ impl Exchanges {
         downstream::end(slot as u32);
         release(self.heads, slot);
         self.signatures.end(slot);
+        self.tokens.forget(slot);
         if let Some(direct) = &mut self.direct {
             direct.free(slot);
         }
     }
 
     /// How a request of the slot goes upstream that nothing is changed of.
-    pub fn forwarding(&self, slot: usize, how: i32) -> Forwarding<'_> {
+    pub fn forwarding<'a>(&'a self, slot: usize, how: i32, edits: &'a [Edit<'a>]) -> Forwarding<'a> {
         Forwarding {
+            edits,
             client_address: self.clients.get(slot).map_or(b"", |client| &client.0),
             trusted: how & TRUSTED != 0,
             tls: how & TLS != 0,
@@ -184,17 +196,20 @@ fn forwarding<const N: usize, R>(
     let has_host = call.optional_latin1(at + 1, &mut host);
     let how = call.integer_at(at + 2)?;
     let port = call.integer_at(at + 3)?;
-    let result = work(&Forwarding {
-        path: has_path.then_some(&path),
-        host: has_host.then_some(&host),
-        framing: framing_of(this.heads, slot),
-        upgrade: how & UPGRADE != 0,
-        client_address: this.clients.get(slot).map_or(b"", |client| &client.0),
-        trusted: how & TRUSTED != 0,
-        tls: how & TLS != 0,
-        port: port as u16,
-        consumer: this.consumers.name(how >> CONSUMER_SHIFT),
-        ..Forwarding::default()
+    let result = this.tokens.with_edits(slot, |edits| {
+        work(&Forwarding {
+            path: has_path.then_some(&path),
+            host: has_host.then_some(&host),
+            framing: framing_of(this.heads, slot),
+            upgrade: how & UPGRADE != 0,
+            client_address: this.clients.get(slot).map_or(b"", |client| &client.0),
+            trusted: how & TRUSTED != 0,
+            tls: how & TLS != 0,
+            port: port as u16,
+            consumer: this.consumers.name(how >> CONSUMER_SHIFT),
+            edits,
+            ..Forwarding::default()
+        })
     });
     this.path = path;
     this.host = host;

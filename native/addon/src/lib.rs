@@ -7,6 +7,7 @@ mod downstream;
 mod exchanges;
 mod heads;
 mod idle_metrics;
+mod jwt;
 mod keys;
 mod limit_places;
 mod limits;

@@ -27,7 +27,8 @@ export const soundLimits: Rule = (root, problems) => {
     const windows = new Map<string, number>()
     const places = new Set<string>()
     for (const check of placedChecks(route, index)) {
-      known ||= credentialKinds.has(check.kind)
+      // A token alone says that somebody is known, not who.
+      known ||= credentialKinds.has(check.kind) && (check.kind !== 'jwt' || has(check.node, 'consumerClaim'))
       const shape = shapes.get(check.kind)
       if (shape === undefined || check.node.kind !== 'map') continue
       const by = textOf(orDefault(shape, check.node, 'by'))?.toLowerCase() ?? ''

@@ -4,6 +4,7 @@ import { passwordHash } from '../password-hash.ts'
 import { either, list, map, object, text } from '../shapes.ts'
 import { ownQuota, ownRateLimit } from './limit.ts'
 import { signing } from './signing.ts'
+import { subjects } from './jwt.ts'
 
 const keyForms = 'a text, or a mapping with key or sha256, and notAfter'
 
@@ -99,6 +100,7 @@ const consumer = object(
       examples: [[hashExample]],
     }),
     signing,
+    jwt: subjects,
     rateLimit: ownRateLimit,
     quota: ownQuota,
     tags: list('Words by which consumers are grouped.', text('A word.', { check: consumerName, examples: ['gold'] }), {

@@ -34,7 +34,7 @@ export function compileForwardRoutes(
       rfc7239: plan.forwarded.rfc7239,
       set: requestHeaders?.set ?? [],
       append: requestHeaders?.append ?? [],
-      remove: [...(requestHeaders?.remove ?? []), ...credentialsIn('header', guards)],
+      remove: [...(requestHeaders?.remove ?? []), ...credentialsIn('header', guards), ...claimHeaders(guards)],
       hiddenParameters: credentialsIn('query', guards),
       hiddenCookies: credentialsIn('cookie', guards),
     })
@@ -52,7 +52,12 @@ export function compileForwardRoutes(
 const credentialsIn = (place: 'header' | 'query' | 'cookie', guards: readonly GuardPlan[]): string[] =>
   checksOf(guards).flatMap(check => {
     if (check.kind === 'key') return check.from === place ? [check.name] : []
+    if (check.kind === 'jwt') return check.from === place && !check.forward ? [check.name] : []
     if (check.kind === 'basic') return place === 'header' ? ['authorization'] : []
     if (check.kind !== 'signature' || check.forwardSignature || place === 'cookie') return []
     return place === 'header' ? check.headers : check.parameters
   })
+
+/** Headers that have claims of a token, and that no client may send. */
+const claimHeaders = (guards: readonly GuardPlan[]): string[] =>
+  checksOf(guards).flatMap(check => (check.kind === 'jwt' ? check.headers.map(({ name }) => name) : []))

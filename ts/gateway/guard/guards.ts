@@ -9,6 +9,8 @@ import type { Stage } from '../pipeline.ts'
 import { addressGuard } from './address.ts'
 import { basicGuard, knowPasswords, type KnownPasswords } from './basic.ts'
 import { knowConsumers, type Consumers } from './consumers.ts'
+import { jwtGuard } from './jwt.ts'
+import type { KeySets } from './key-sets.ts'
 import { keyGuard, knowKeys, type KnownKeys } from './key.ts'
 import { limitGuard, type LimitPlan } from './limit.ts'
 import type { LimitStore, LimitStores } from './limit-store.ts'
@@ -23,6 +25,7 @@ export interface GuardOptions {
   readonly exchanges: NativeExchanges
   readonly limits: LimitStores
   readonly passwords: Passwords
+  readonly keySets: KeySets
   /** The address that counts as the client's. */
   readonly clientAddress: (exchange: Exchange) => string
   /** Whether what the peer says of the client is believed. */
@@ -117,7 +120,7 @@ export function compileGuards(options: GuardOptions): RouteGuards | null {
 
 function compileCheck(
   check: CheckPlan,
-  { keys, passwords, verifiers, store }: Known,
+  { consumers, keys, passwords, verifiers, store }: Known,
   options: GuardOptions,
   count: CountOutcome,
   undo: (() => void)[],
@@ -134,6 +137,11 @@ function compileCheck(
       const signed = signatureGuard(check, verifiers, { ...options, store }, count)
       undo.push(() => signed.release())
       return signed.stage
+    }
+    case 'jwt': {
+      const tokens = jwtGuard(check, { ...options, consumers, count })
+      undo.push(() => tokens.release())
+      return tokens.stage
     }
     case 'limit':
     case 'concurrency':

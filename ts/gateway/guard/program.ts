@@ -49,7 +49,10 @@ export function runProgram(program: Program, exchange: Exchange, from: number): 
   let at = from
   while (at < program.length) {
     const step = program[at]!
-    if (step.opens) exchange.consumerBefore = exchange.consumer
+    if (step.opens) {
+      exchange.consumerBefore = exchange.consumer
+      exchange.claimsBefore = exchange.claims
+    }
     const verdict = step.check(exchange)
     if (verdict === Verdict.later) {
       waitAt(exchange, at)
@@ -82,6 +85,10 @@ function setAside(exchange: Exchange, step: Step): number {
   exchange.detail = ''
   exchange.refusedFor = null
   exchange.consumer = exchange.consumerBefore
+  if (exchange.claims !== exchange.claimsBefore) {
+    exchange.claims?.dropClaims(exchange.slot)
+    exchange.claims = exchange.claimsBefore
+  }
   return step.fail
 }
 

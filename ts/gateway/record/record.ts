@@ -28,7 +28,9 @@ export function recordStage(options: RecordOptions): (exchange: Exchange) => voi
     plan.routes.flatMap(({ guards }) =>
       checksOf(guards).flatMap(check => {
         if (check.kind === 'signature') return check.parameters.map(name => name.toLowerCase())
-        return check.kind === 'key' && check.from === 'query' ? [check.name.toLowerCase()] : []
+        return (check.kind === 'key' || check.kind === 'jwt') && check.from === 'query'
+          ? [check.name.toLowerCase()]
+          : []
       }),
     ),
   )

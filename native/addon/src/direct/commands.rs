@@ -60,9 +60,11 @@ impl Exchanges {
         let Some(client) = self.direct.as_ref().map(|direct| direct.client) else { return };
         let heads = self.heads;
         let mut composed = Ok(());
-        let forwarding = self.forwarding(slot, flags >> HOW_SHIFT);
-        let ticket = client.submit_with(tag, endpoint, (flags & 0xff) as u32, Framing::None, |out| {
-            composed = compose_head(heads, slot, policy, &forwarding, out);
+        let ticket = self.tokens.with_edits(slot, |edits| {
+            let forwarding = self.forwarding(slot, flags >> HOW_SHIFT, edits);
+            client.submit_with(tag, endpoint, (flags & 0xff) as u32, Framing::None, |out| {
+                composed = compose_head(heads, slot, policy, &forwarding, out);
+            })
         });
         if let Err(problem) = composed {
             // Nothing was written, and nothing is sent before the loop's turn ends.

@@ -1,0 +1,80 @@
+// Guards for tokens of the validated configuration -> plan. Called by compile-guards. Keys are read here, from what the
+// rules have looked at before.
+import type { GuardContext } from './compile-guards.ts'
+import { isSymmetric, readJwks, readPublicKey, type JwtAlgorithm, type JwtKeyPlan } from './jwt-keys.ts'
+import type { JwtGuardPlan, JwtRequirementPlan, SubjectPlan } from './plan.ts'
+import type { ConsumerConfig, RouteConfig } from './schema.ts'
+
+type JwtConfig = NonNullable<RouteConfig['guards'][number]['jwt']>
+type KeyConfig = NonNullable<JwtConfig['keys']>[number]
+
+export const subjectPlans = (name: string, { jwt }: ConsumerConfig): SubjectPlan[] =>
+  jwt === null
+    ? [{ subject: name, issuer: null }]
+    : jwt.map(one => (typeof one === 'string' ? { subject: one, issuer: null } : { ...one }))
+
+export function jwtGuardPlan(config: JwtConfig, sources: GuardContext): JwtGuardPlan {
+  const { audience, consumerClaim, issuer } = config
+  const audiences = list(audience)
+  return {
+    kind: 'jwt',
+    ...placeOf(config),
+    forward: config.forward,
+    ...keysOf(config, sources),
+    algorithms: [...config.algorithms],
+    issuers: list(issuer),
+    audiences: audiences.includes('*') ? null : audiences,
+    type: config.type,
+    expiryRequired: config.expiry === 'required',
+    clockSkewSeconds: config.clockSkewSeconds,
+    required: [...config.requiredClaims].map(([claim, wanted]) => requirement(claim, wanted)),
+    consumerClaim,
+    admitUnknown: config.unknownConsumer === 'admit',
+    headers: [...config.forwardClaims].map(([claim, name]) => ({ name: name.toLowerCase(), claim })),
+  }
+}
+
+const list = (value: string | readonly string[] | null): string[] =>
+  value === null ? [] : typeof value === 'string' ? [value] : [...value]
+
+function placeOf({ header, query, cookie }: JwtConfig): Pick<JwtGuardPlan, 'from' | 'name'> {
+  if (query !== null) return { from: 'query', name: query }
+  if (cookie !== null) return { from: 'cookie', name: cookie }
+  return { from: 'header', name: (header ?? 'authorization').toLowerCase() }
+}
+
+/** An issuer that has several keys says in its tokens which it was; of keys that are listed here, each may be it. */
+function keysOf(
+  { jwks, jwksFile, keys, algorithms }: JwtConfig,
+  { files, absolute }: GuardContext,
+): Pick<JwtGuardPlan, 'jwks' | 'keys' | 'mostWithoutId' | 'files'> {
+  if (jwks !== null) return { jwks: new URL(jwks).href, keys: [], mostWithoutId: 1, files: [] }
+  const text = (file: string): string => files.get(file)?.text ?? ''
+  if (jwksFile !== null) {
+    const file = absolute(jwksFile)
+    const read = readJwks(Buffer.from(text(file), 'latin1').toString())
+    return { jwks: null, keys: read.keys, mostWithoutId: 1, files: [file] }
+  }
+  const named = (keys ?? []).map(({ publicKeyFile }) => (publicKeyFile === null ? null : absolute(publicKeyFile)))
+  const plans = (keys ?? []).map((key, at) => keyPlan(key, named[at] ? text(named[at]) : key.publicKey, algorithms))
+  return { jwks: null, keys: plans, mostWithoutId: plans.length, files: named.filter(file => file !== null) }
+}
+
+function keyPlan({ id, secret, encoding }: KeyConfig, pem: string | null, wanted: readonly JwtAlgorithm[]): JwtKeyPlan {
+  if (pem === null) {
+    const bytes = Buffer.from(secret ?? '', encoding === 'text' ? 'utf8' : 'base64')
+    return { id, algorithms: wanted.filter(isSymmetric), spki: null, secret: bytes.toString('base64') }
+  }
+  const key = readPublicKey(pem)
+  // The rules have read it before; a failure here is a fault of ours.
+  if (typeof key === 'string') throw new TypeError('an unread key reached the compiler')
+  return { id, algorithms: key.algorithms.filter(one => wanted.includes(one)), spki: key.spki, secret: null }
+}
+
+type Wanted = JwtConfig['requiredClaims'] extends ReadonlyMap<string, infer W> ? W : never
+
+function requirement(claim: string, wanted: Wanted): JwtRequirementPlan {
+  if (typeof wanted !== 'object') return { claim, all: [wanted] }
+  if ('present' in wanted) return wanted.anyOf === null ? { claim } : { claim, any: [...wanted.anyOf] }
+  return { claim, all: [...wanted] }
+}
