@@ -13,7 +13,7 @@ routes:
   - { name: a, match: {}, ${action}, guards: [ ${guards} ] }`
 
 /** All there are, in the order of the schema. */
-const lookerNames = 'ipAllow, ipDeny, key, basic, signature, jwt'
+const lookerNames = 'ipAllow, ipDeny, key, basic, signature, jwt, clientCertificate'
 const guardNames = `${lookerNames}, rateLimit, quota, concurrency, anyOf, allOf`
 
 const keyForm = 'expected a key of 8 to 512 printable ASCII characters without blanks'

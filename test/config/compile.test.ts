@@ -121,7 +121,7 @@ test('consumers: only digests of keys, with their end; guards in their order', (
   const digest = '4ff3cdad1c3c4bfa8f8b5b18a1f9c0d6a53a48bb52f5fbd0bd7df8f2f1c6a0a1'
   const plan = planOf(`consumers:
   alice: { keys: [ a-key-of-alice, { sha256: ${digest.toUpperCase()}, notAfter: 2027-01-01 } ], tags: [gold], metadata: { a: b } }
-  bob: {}
+  bob: { certificates: [ { subject: "cn=bob, O=Example" }, { san: Bob.Example }, { sha256: ${digest.toUpperCase()} } ] }
 routes:
   - { name: a, match: {}, respond: {}, guards: [ { key: { header: ApiKey } } ] }
   - { name: b, match: { path: /b }, respond: {}, guards: [ { key: { query: ApiKey } } ] }
@@ -137,6 +137,7 @@ routes:
       subjects: [{ subject: 'alice', issuer: null }],
       passwords: [],
       signing: [],
+      certificates: [],
       limits: [],
       tags: ['gold'],
       metadata: { a: 'b' },
@@ -148,6 +149,7 @@ routes:
       passwords: [],
       signing: [],
       limits: [],
+      certificates: ['subject:CN=bob,O=Example', 'dns:bob.example', `sha256:${digest}`],
       tags: [],
       metadata: {},
     },

@@ -5,6 +5,7 @@ import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { readConfig } from '../../ts/config/load.ts'
+import { filesNamedBy } from '../../ts/control/watch.ts'
 import { makeAuthority, type Authority, type Certificate } from '../helpers/certificates.ts'
 import { errorsOf } from './bad-configurations.ts'
 
@@ -89,6 +90,31 @@ upstreams:
     'upstreams.a.peers[0].tls.key: is not the key of the certificate beside it',
     'upstreams.a.tls.ca: holds no certificate, expected PEM (-----BEGIN CERTIFICATE-----)',
   ])
+})
+
+test('revocation lists: none in the file, a broken one, one whose time is over; and its content counts', () => {
+  const whole = authority.revoke([])
+  const broken = written('broken.crl', readFileSync(whole, 'latin1').replace(/^MI/m, 'MM'))
+  const withList = (list: string): string =>
+    tls(good.certificate, good.key, `, clientCa: "${authority.certificate}", clientCrl: "${list}"`)
+  const reasonOf = (list: string): string => reasons(withList(list)).join('\n')
+  const none = 'holds no revocation list, expected PEM (-----BEGIN X509 CRL-----)'
+  assert.equal(reasonOf(authority.certificate), `listen[0].tls.clientCrl: ${none}`)
+  assert.equal(reasonOf(broken), 'listen[0].tls.clientCrl: holds a revocation list that does not parse: the 1.')
+  assert.equal(
+    reasonOf(authority.revoke([], { ended: true })),
+    'listen[0].tls.clientCrl: holds a revocation list that ended on 2001-01-01T00:00:00.000Z',
+  )
+  assert.equal(reasonOf(whole), '')
+  const plans = [whole, authority.revoke([other])].map(list => {
+    const live = join(authority.folder, 'list.crl')
+    copyFileSync(list, live)
+    return readConfig(withList(live), join(authority.folder, 'f.yaml'), {}).plan
+  })
+  const [before, after] = plans.map(({ listen }) => listen[0]!.tls!)
+  assert.deepEqual([before!.clientCrl, before!.clientCertificate], [join(authority.folder, 'list.crl'), 'required'])
+  assert.notEqual(before!.fingerprint, after!.fingerprint)
+  assert.ok(filesNamedBy(plans[0]!).includes(join(authority.folder, 'list.crl')))
 })
 
 test('a file named by the environment is not printed', () => {

@@ -243,6 +243,8 @@ test('--watch: a certificate that a listener names is watched too', async t => {
   const tls = {
     certificates: [{ hosts: [], certificate, key: certificate }],
     clientCa: null,
+    clientCertificate: 'required' as const,
+    clientCrl: null,
     minVersion: '1.2' as const,
     fingerprint: '',
     contents: {},
@@ -258,6 +260,8 @@ test('private keys are not kept on disk with the last good plan', async t => {
   const tls = {
     certificates: [{ hosts: [], certificate: '/site.pem', key: '/site.key' }],
     clientCa: null,
+    clientCertificate: 'required' as const,
+    clientCrl: null,
     minVersion: '1.2' as const,
     fingerprint: '1',
     contents: { '/site.pem': 'public', '/site.key': 'a private key' },

@@ -34,6 +34,7 @@ const plainPolicy: HeadPolicyOptions = {
   remove: [],
   hiddenParameters: [],
   hiddenCookies: [],
+  certificate: [],
 }
 const plain: HeadForwarding = {
   path: null,
@@ -236,6 +237,7 @@ test('a head is composed by policy and by what one request brings', () => {
     remove: ['x-forwarded-host'],
     hiddenParameters: [],
     hiddenCookies: [],
+    certificate: [],
   })
   const id = text(heads, 'requestId')
   assert.equal(

@@ -165,6 +165,10 @@ function checkText(guard: CheckPlan): string {
   if (guard.kind === 'basic') {
     return `basic guard: username and password of a consumer (realm ${guard.realm}), else 401; the upstream gets X-Consumer-Name in their place`
   }
+  if (guard.kind === 'certificate') {
+    const told = guard.headers.length === 0 ? '' : ` and ${guard.headers.join(', ')}`
+    return `client certificate of a consumer, else 401; the upstream gets X-Consumer-Name${told}`
+  }
   if (guard.kind === 'address')
     return `addresses: ${guard.allow ? 'only' : 'none'} of ${guard.blocks.join(', ')}, else 403`
   if (guard.kind === 'signature') return signatureText(guard)

@@ -1,6 +1,8 @@
 // Consumers and guards of the validated configuration -> plan. Called by compile. Keys become digests here: the plan, which
 // is sent to workers and kept on disk, must hold no secret.
 import { createHash } from 'node:crypto'
+import { certificateHeaders } from '../shared/native-heads.ts'
+import { certificateKey } from './certificate-names.ts'
 import { addLimit, ownLimits, withOwnLimits } from './compile-limits.ts'
 import type { CheckPlan, ConsumerKeyPlan, ConsumerPasswordPlan, ConsumerPlan, GuardPlan } from './plan.ts'
 import { signatureGuardPlan, signingPlans, type KeySources } from './compile-signatures.ts'
@@ -18,6 +20,7 @@ export const consumerPlan = (name: string, consumer: ConsumerConfig, sources: Ke
   limits: ownLimits(consumer),
   signing: signingPlans(name, consumer, sources),
   subjects: subjectPlans(name, consumer),
+  certificates: consumer.certificates.map(certificateKey).filter(key => key !== null),
   tags: [...consumer.tags],
   metadata: Object.fromEntries(consumer.metadata),
 })
@@ -70,7 +73,7 @@ type GuardConfig = RouteConfig['guards'][number]
 type LookerConfig = Omit<GuardConfig, 'rateLimit' | 'quota' | 'concurrency' | 'anyOf' | 'allOf'>
 
 function lookerPlans(
-  { key, basic, ipAllow, ipDeny, signature, jwt }: LookerConfig,
+  { key, basic, ipAllow, ipDeny, signature, jwt, clientCertificate }: LookerConfig,
   context: GuardContext,
 ): CheckPlan[] {
   const plans: CheckPlan[] = []
@@ -80,6 +83,9 @@ function lookerPlans(
   if (basic !== null) plans.push({ kind: 'basic', realm: basic.realm })
   if (signature !== null) plans.push(signatureGuardPlan(signature, context.longestSkews))
   if (jwt !== null) plans.push(jwtGuardPlan(jwt, context))
+  if (clientCertificate !== null) {
+    plans.push({ kind: 'certificate', headers: clientCertificate.headers.map(part => certificateHeaders[part]) })
+  }
   return plans
 }
 

@@ -88,9 +88,12 @@ function listenPlan(listener: ListenConfig, absolute: (file: string) => string, 
     key: absolute(entry.key),
   }))
   const clientCa = tls.clientCa === null ? null : absolute(tls.clientCa)
+  const clientCrl = tls.clientCrl === null ? null : absolute(tls.clientCrl)
   const fingerprint = createHash('sha256')
   const contents: Record<string, string> = {}
-  for (const name of certificates.flatMap(entry => [entry.certificate, entry.key]).concat(clientCa ?? [])) {
+  for (const name of certificates
+    .flatMap(entry => [entry.certificate, entry.key])
+    .concat(clientCa ?? [], clientCrl ?? [])) {
     const file = files.get(name)
     fingerprint.update(`${file?.hash}\n`)
     if (file) contents[name] = file.text
@@ -102,6 +105,8 @@ function listenPlan(listener: ListenConfig, absolute: (file: string) => string, 
     tls: {
       certificates,
       clientCa,
+      clientCertificate: tls.clientCertificate,
+      clientCrl,
       minVersion: tls.minVersion,
       fingerprint: fingerprint.digest('hex').slice(0, 16),
       contents,

@@ -4,6 +4,7 @@
 import { createHash, createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { native } from '../shared/native.ts'
 import { readFailure } from './files.ts'
 import { socketPath } from './formats.ts'
 import { child, describe, entriesOf, itemsOf, textOf, type Node } from './nodes.ts'
@@ -30,6 +31,7 @@ export function loadNamedFiles(root: Node, folder: string, problems: Problems): 
     const keys: Keys = ['listen', index, 'tls']
     reader.pair(tls, keys)
     reader.authorities(child(tls, 'clientCa'), trailOf(...keys, 'clientCa'))
+    reader.revocationLists(child(tls, 'clientCrl'), trailOf(...keys, 'clientCrl'))
     for (const [at, entry] of itemsOf(child(tls, 'sni')).entries()) reader.pair(entry, [...keys, 'sni', at])
     reader.socket(child(listener, 'unix'), trailOf('listen', index, 'unix'))
   }
@@ -93,6 +95,19 @@ class FileReader {
 
   authorities(node: Node | undefined, trail: Trail | null): void {
     this.#certificates(node, trail)
+  }
+
+  /** Node reads none: the addon does, as TLS will. */
+  revocationLists(node: Node | undefined, trail: Trail | null): void {
+    const pem = this.#read(node, trail)
+    if (!node || pem === null) return
+    try {
+      const untilMs = native().revocationListsUntil(pem)
+      if (untilMs === null || untilMs >= Date.now()) return
+      this.#wrong(node, trail, `holds a revocation list that ended on ${new Date(untilMs).toISOString()}`)
+    } catch (error) {
+      this.#wrong(node, trail, (error as Error).message)
+    }
   }
 
   /** The schema has looked at the name as written; the system counts the absolute one. */

@@ -54,6 +54,10 @@ export interface ListenTlsPlan {
   }[]
   /** File of the authorities one of which must have signed the client's certificate, or null: none is asked for. */
   readonly clientCa: string | null
+  /** Whether a client must have a certificate; without clientCa it means nothing. */
+  readonly clientCertificate: 'required' | 'optional'
+  /** File of the authorities' revocation lists, or null. */
+  readonly clientCrl: string | null
   readonly minVersion: '1.2' | '1.3'
   /** Hash over the content of all files above: a changed certificate is a changed plan. */
   readonly fingerprint: string
@@ -202,6 +206,8 @@ export interface ConsumerPlan {
   readonly signing: readonly SigningKeyPlan[]
   /** Tokens that are about it. */
   readonly subjects: readonly SubjectPlan[]
+  /** Keys of the addon's `certificateRing`, as certificate-names.ts writes them. */
+  readonly certificates: readonly string[]
   /** Of its own, over all routes. */
   readonly limits: readonly OwnLimitPlan[]
   readonly tags: readonly string[]
@@ -260,6 +266,7 @@ export type CheckPlan =
   | BasicGuardPlan
   | SignatureGuardPlan
   | JwtGuardPlan
+  | CertificateGuardPlan
   | AddressGuardPlan
   | LimitGuardPlan
   | ConcurrencyGuardPlan
@@ -357,6 +364,13 @@ export interface JwtRequirementPlan {
 }
 
 export type ClaimValue = string | number | boolean
+
+/** The client has a certificate of a consumer. */
+export interface CertificateGuardPlan {
+  readonly kind: 'certificate'
+  /** In which the upstream is told of it. */
+  readonly headers: readonly string[]
+}
 
 /** Clients in one of the blocks are let in, and nobody else; or they are refused, and nobody else. */
 export interface AddressGuardPlan {

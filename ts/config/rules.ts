@@ -9,6 +9,7 @@ import {
   strippablePrefix,
   uniqueRouteNames,
 } from './rules/routes.ts'
+import { distinctCertificates, soundCertificateGuards, usedClientOptions } from './rules/certificates.ts'
 import { distinctKeys, soundKeyGuards } from './rules/guards.ts'
 import { soundLimits } from './rules/limits.ts'
 import { distinctUsers, soundBasicGuards } from './rules/passwords.ts'
@@ -42,4 +43,7 @@ export const rules: readonly Rule[] = [
   soundSignatureGuards,
   distinctSubjects,
   soundJwtGuards,
+  usedClientOptions,
+  distinctCertificates,
+  soundCertificateGuards,
 ]

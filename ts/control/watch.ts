@@ -107,7 +107,7 @@ export function filesNamedBy(plan: Plan): string[] {
   const files: (string | null)[] = [...plan.sourceFiles]
   for (const { tls } of plan.listen) {
     if (!tls) continue
-    files.push(tls.clientCa)
+    files.push(tls.clientCa, tls.clientCrl)
     for (const { certificate, key } of tls.certificates) files.push(certificate, key)
   }
   for (const { endpoints } of plan.upstreams) {

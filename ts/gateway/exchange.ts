@@ -126,6 +126,8 @@ export class Exchange {
   lease = 0
   /** Cells that are given back if a later limit refuses; null: none are remembered. */
   counted: CountedCell[] | null = null
+  /** Whom the client's certificate was found to be of; the upstream is told of it while it is the consumer. */
+  certified: Consumer | null = null
   /** What a guard has refused it for, for the log: may say more than the client is told. */
   refusedFor: GuardOutcome | null = null
   /** The step of the route's guards that has it, while one answers later. */
@@ -218,6 +220,11 @@ export class Exchange {
     this.#callbacks = callbacks
     this.onWritable = offset => callbacks.writable(this, offset)
     this.onCorked = () => callbacks.corked(this)
+  }
+
+  /** Its consumer is the one whose certificate the client has shown, and a guard has looked. */
+  get isCertified(): boolean {
+    return this.certified !== null && this.certified === this.consumer
   }
 
   /** Made into a string when somebody asks. */
@@ -355,8 +362,10 @@ export class Exchanges {
     exchange.route = null
     exchange.captures = null
     exchange.consumer = null
+    exchange.credential = ''
     exchange.lease = 0
     exchange.counted = null
+    exchange.certified = null
     exchange.refusedFor = null
     exchange.refusals = null
     exchange.consumerBefore = null

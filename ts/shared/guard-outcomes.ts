@@ -73,6 +73,11 @@ const outcomes = {
   jwtUnknownConsumer: ['jwt', 'unknown consumer'],
   /** The issuer's keys have never been had. */
   jwtNoKeys: ['jwt', 'no keys'],
+  certificateAdmitted: ['clientCertificate', 'admitted'],
+  certificateMissing: ['clientCertificate', 'missing'],
+  certificateAmbiguous: ['clientCertificate', 'ambiguous'],
+  certificateUnknown: ['clientCertificate', 'unknown'],
+  certificateExpired: ['clientCertificate', 'expired'],
 } as const satisfies Record<string, readonly [guard: string, outcome: string]>
 
 /** By number: words for the metrics. */

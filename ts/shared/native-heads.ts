@@ -66,7 +66,18 @@ export interface HeadPolicyOptions {
   /** Parameters of the query, percent-decoded, and cookies that do not go upstream: credentials. Compared with case. */
   readonly hiddenParameters: readonly string[]
   readonly hiddenCookies: readonly string[]
+  /** Those of `certificateHeaders` that are sent where ForwardHow says so. The client's own must be in `remove`. */
+  readonly certificate: readonly string[]
 }
+
+/** In which headers the upstream is told of a client's certificate. */
+export const certificateHeaders = {
+  subject: 'x-client-cert-subject',
+  san: 'x-client-cert-san',
+  sha256: 'x-client-cert-sha256',
+  serial: 'x-client-cert-serial',
+  notAfter: 'x-client-cert-not-after',
+} as const
 
 export type HeadEdit =
   readonly [kind: 'set' | 'append', name: string, value: string] | readonly [kind: 'remove', name: string]

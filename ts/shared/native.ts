@@ -40,11 +40,16 @@ export interface Native extends NativeHeads, NativeLimitsModule, NativePasswords
   frontEndWatch(file: string, maxHeadBytes: number, maxHeaders: number): boolean
   frontEndLimits(maxHeadBytes: number, maxHeaders: number): void
   /**
-   * Reads certificates, keys and the authorities of client certificates, for a listener of a hooked front end: TLS is
-   * done below it. The first certificate answers clients that name no known server. Returns an id, to be given back with
-   * `frontEndTlsDrop`. Throws an Error that names the file.
+   * Reads certificates, keys and what client certificates are judged by (null: clients are asked for none), for a listener
+   * of a hooked front end: TLS is done below it. The first certificate answers clients that name no known server. Returns
+   * an id, to be given back with `frontEndTlsDrop`. Throws an Error that names the file.
    */
-  frontEndTls(certificates: readonly FrontEndCertificate[], clientCa: PemFile | null, onlyTls13: boolean): number
+  frontEndTls(certificates: readonly FrontEndCertificate[], clients: FrontEndClients | null, onlyTls13: boolean): number
+  /**
+   * Until when all revocation lists of a PEM text are in force: Unix time; null: for ever. Throws an Error that says what
+   * is wrong with the text.
+   */
+  revocationListsUntil(pem: string): number | null
   /**
    * The listener that is opened next on this thread has that TLS (null: none), and accepts nobody until `frontEndAccept`
    * if it is `held`: clients wait in the kernel. To be called before each listener, or the last call's wish counts.
@@ -97,6 +102,15 @@ export interface FrontEndCertificate {
   readonly hosts: readonly string[]
   readonly certificate: PemFile
   readonly key: PemFile
+}
+
+export interface FrontEndClients {
+  /** One of them must have issued a client's certificate. */
+  readonly authorities: PemFile
+  /** A client may have none. */
+  readonly optional: boolean
+  /** Lists of revoked certificates: one of each issuer in a client's chain, in force. */
+  readonly revoked: PemFile | null
 }
 
 export interface PemFile {
@@ -233,6 +247,14 @@ export interface NativeExchanges extends NativeSignatures, NativeTokens {
   /** The key's place in the ring, or a KeyLookup: of the slot's head, or of a text. */
   findKey(ring: number, slot: number): number
   findKeyText(ring: number, text: string): number
+  /**
+   * Client certificates by what they say, a list for each owner: `subject:`, `dns:`, `uri:`, `email:` or `sha256:` and the
+   * text, as `ts/config/certificate-names.ts` writes it. A number, valid until `dropCertificateRing`.
+   */
+  certificateRing(owners: readonly (readonly string[])[]): number
+  dropCertificateRing(ring: number): void
+  /** Whose the certificate is that the client of the slot has shown: a place among the owners, or a CertificateLookup. */
+  findCertificate(ring: number, slot: number): number
   /** Does what DirectCommands have written down; by itself that happens when `onEvents` or `onBatch` returns. */
   run(): void
   /** The front end has just begun to listen for this listener, numbered from 1. False: it is not watched. */
@@ -249,13 +271,18 @@ export const ForwardHow = {
   tls: 2,
   /** Ask for a WebSocket. */
   upgrade: 4,
+  /** The upstream is told of the client's certificate, as the policy says. */
+  certificate: 8,
 } as const
 
 /** To be added to `how`: the upstream reads that consumer's name in X-Consumer-Name. 0: nobody's. */
-export const consumerHow = (consumer: number): number => consumer << 3
+export const consumerHow = (consumer: number): number => consumer << 4
 
 /** What `findKey` says where there is no key of the ring. */
 export const KeyLookup = { missing: -1, ambiguous: -2, unknown: -3 } as const
+
+/** What `findCertificate` says where there is no owner, or one whose certificate's time is over. */
+export const CertificateLookup = { missing: -1, ambiguous: -2, unknown: -3, expired: -4 } as const
 
 /** Ints of one row, by index. */
 export const Row = {

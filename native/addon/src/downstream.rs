@@ -7,9 +7,9 @@
 
 use std::time::Duration;
 
-use napi::bindgen_prelude::{Buffer, Env, Error, Result};
+use napi::bindgen_prelude::{Buffer, Either, Env, Error, Null, Result};
 use napi_derive::napi;
-use polygate_downstream::{self as downstream, HeadLimits, Identity, PemFile, TlsOptions};
+use polygate_downstream::{self as downstream, ClientOptions, HeadLimits, Identity, PemFile, TlsOptions};
 
 /// See `Native.frontEndWatch` in `ts/shared/native.ts`.
 #[napi(catch_unwind)]
@@ -54,11 +54,22 @@ impl From<FrontEndPem> for PemFile {
     }
 }
 
+/// `FrontEndClients` in `ts/shared/native.ts`.
+#[napi(object, object_to_js = false)]
+pub struct FrontEndClients {
+    /// Of clients' certificates.
+    pub authorities: FrontEndPem,
+    /// A client may have no certificate.
+    pub optional: bool,
+    /// Lists of revoked ones.
+    pub revoked: Either<FrontEndPem, Null>,
+}
+
 /// See `Native.frontEndTls`.
 #[napi(catch_unwind)]
 pub fn front_end_tls(
     certificates: Vec<FrontEndCertificate>,
-    client_ca: Option<FrontEndPem>,
+    clients: Option<FrontEndClients>,
     only_tls13: bool,
 ) -> Result<u32> {
     let identity = |one: FrontEndCertificate| Identity {
@@ -68,7 +79,14 @@ pub fn front_end_tls(
     };
     let options = TlsOptions {
         identities: certificates.into_iter().map(identity).collect(),
-        client_ca: client_ca.map(Into::into),
+        clients: clients.map(|clients| ClientOptions {
+            authorities: clients.authorities.into(),
+            optional: clients.optional,
+            revoked: match clients.revoked {
+                Either::A(file) => Some(file.into()),
+                Either::B(_) => None,
+            },
+        }),
         only_tls13,
     };
     downstream::tls(&options).map_err(Error::from_reason)

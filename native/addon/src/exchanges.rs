@@ -8,16 +8,19 @@
 
 use std::ffi::c_void;
 use std::ptr;
+use std::rc::Rc;
 
 use napi::JsValue;
 use napi::bindgen_prelude::{Env, Object, Result};
 use napi::sys;
 use napi_derive::napi;
-use polygate_downstream as downstream;
+use polygate_certificates::CertificateRing;
+use polygate_downstream::{self as downstream, ClientCertificate};
 use polygate_head::{Edit, Forwarding, Framing, Head, ResponseEdits};
 use polygate_upstream::Framing as Body;
 
 use crate::arguments::{Arguments, checked, method, wrong};
+use crate::certificates;
 use crate::consumers::{self, Consumers};
 use crate::direct::{self, Direct};
 use crate::heads::{compose_head, framing_of, release, take_bytes, with_head};
@@ -34,8 +37,9 @@ const NOT_SEEN: i32 = -2;
 pub const TRUSTED: i32 = 1;
 pub const TLS: i32 = 2;
 const UPGRADE: i32 = 4;
+const CERTIFICATE: i32 = 8;
 /// From this bit on the number of the consumer.
-const CONSUMER_SHIFT: i32 = 3;
+const CONSUMER_SHIFT: i32 = 4;
 
 /// Per worker. Freed with the environment.
 pub struct Exchanges {
@@ -51,6 +55,8 @@ pub struct Exchanges {
     pub key_rings: Vec<Option<keys::Ring>>,
     pub signatures: Signatures,
     pub tokens: Tokens,
+    /// By number.
+    pub certificate_rings: Vec<Option<CertificateRing>>,
     /// Of requests that go past the front end.
     pub direct: Option<Direct>,
 }
@@ -69,6 +75,7 @@ pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
         key_rings: Vec::new(),
         signatures: Signatures::default(),
         tokens: Tokens::default(),
+        certificate_rings: Vec::new(),
         direct: None,
     }));
     let data = this.cast::<c_void>();
@@ -112,6 +119,9 @@ pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
         method(c"verifyJwt", jwt::verify, data),
         method(c"verifyJwtText", jwt::verify_text, data),
         method(c"dropClaims", jwt::drop_claims, data),
+        method(c"certificateRing", certificates::add, data),
+        method(c"dropCertificateRing", certificates::forget, data),
+        method(c"findCertificate", certificates::find, data),
     ];
     // SAFETY: as above; names and callbacks are static.
     let status = unsafe { sys::napi_define_properties(raw, object.raw(), properties.len(), properties.as_ptr()) };
@@ -144,8 +154,14 @@ impl Exchanges {
         }
     }
 
-    /// How a request of the slot goes upstream that nothing is changed of.
-    pub fn forwarding<'a>(&'a self, slot: usize, how: i32, edits: &'a [Edit<'a>]) -> Forwarding<'a> {
+    /// How a request of the slot goes upstream that nothing is changed of. `certificate`: as `certificate_of` gives it.
+    pub fn forwarding<'a>(
+        &'a self,
+        slot: usize,
+        how: i32,
+        edits: &'a [Edit<'a>],
+        certificate: Option<&'a ClientCertificate>,
+    ) -> Forwarding<'a> {
         Forwarding {
             edits,
             client_address: self.clients.get(slot).map_or(b"", |client| &client.0),
@@ -153,6 +169,7 @@ impl Exchanges {
             tls: how & TLS != 0,
             port: self.direct.as_ref().map_or(0, |direct| direct.port(slot)),
             consumer: self.consumers.name(how >> CONSUMER_SHIFT),
+            certificate: certificate.map(certificates::texts_of),
             ..Forwarding::default()
         }
     }
@@ -183,6 +200,11 @@ unsafe extern "C" fn begin(env: sys::napi_env, info: sys::napi_callback_info) ->
     })
 }
 
+/// The client's, where the upstream is to be told of it.
+pub fn certificate_of(slot: usize, how: i32) -> Option<Rc<ClientCertificate>> {
+    if how & CERTIFICATE == 0 { None } else { downstream::client_certificate(slot as u32) }
+}
+
 /// The common end of `submit` and `compose`: arguments from `at` on are `path`, `host`, `how`, `port`.
 fn forwarding<const N: usize, R>(
     this: &mut Exchanges,
@@ -196,6 +218,7 @@ fn forwarding<const N: usize, R>(
     let has_host = call.optional_latin1(at + 1, &mut host);
     let how = call.integer_at(at + 2)?;
     let port = call.integer_at(at + 3)?;
+    let certificate = certificate_of(slot, how);
     let result = this.tokens.with_edits(slot, |edits| {
         work(&Forwarding {
             path: has_path.then_some(&path),
@@ -208,6 +231,7 @@ fn forwarding<const N: usize, R>(
             port: port as u16,
             consumer: this.consumers.name(how >> CONSUMER_SHIFT),
             edits,
+            certificate: certificate.as_deref().map(certificates::texts_of),
             ..Forwarding::default()
         })
     });

@@ -1,6 +1,7 @@
 //! The addon: N-API conversions only. What it converts for lives in the other crates, which are tested without Node.
 
 mod arguments;
+mod certificates;
 mod consumers;
 mod direct;
 mod downstream;

@@ -49,12 +49,13 @@ pub use answers::http_date;
 #[cfg(target_os = "linux")]
 pub use direct::{abort, listening, send, set_taker, waiting};
 pub use framing::HeadLimits;
+pub use polygate_certificates::ClientCertificate;
 pub use taker::{Client, Taken, Taker};
-pub use tls::{Identity, PemFile, TlsOptions};
+pub use tls::{ClientOptions, Identity, PemFile, TlsOptions};
 #[cfg(target_os = "linux")]
 pub use watch::{
-    accept, answers, begin, connection_of, end, head_alone, newcomers, next_listener, run_due, set_limits, stalls,
-    stop, stop_reading, tick, tls, tls_drop, tls_exchange, waits, watch, with_current, writing,
+    accept, answers, begin, client_certificate, connection_of, end, head_alone, newcomers, next_listener, run_due,
+    set_limits, stalls, stop, stop_reading, tick, tls, tls_drop, tls_exchange, waits, watch, with_current, writing,
 };
 
 /// The request whose handler the front end is calling.
@@ -142,6 +143,10 @@ mod elsewhere {
     /// Nothing to do.
     pub fn tls_drop(_id: u32) {}
     /// None.
+    pub fn client_certificate(_slot: u32) -> Option<std::rc::Rc<super::ClientCertificate>> {
+        None
+    }
+    /// None.
     pub fn connection_of(_slot: u32) -> Option<u64> {
         None
     }
@@ -164,7 +169,7 @@ mod elsewhere {
 }
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{
-    abort, accept, answers, begin, connection_of, end, head_alone, listening, newcomers, next_listener, run_due, send,
-    set_limits, set_taker, stalls, stop, stop_reading, tick, tls, tls_drop, tls_exchange, waiting, waits, watch,
-    with_current, writing,
+    abort, accept, answers, begin, client_certificate, connection_of, end, head_alone, listening, newcomers,
+    next_listener, run_due, send, set_limits, set_taker, stalls, stop, stop_reading, tick, tls, tls_drop, tls_exchange,
+    waiting, waits, watch, with_current, writing,
 };

@@ -6,5 +6,5 @@
 mod config;
 mod session;
 
-pub use config::{Identity, PemFile, TlsOptions, server_config};
+pub use config::{ClientOptions, Identity, PemFile, TlsOptions, server_config};
 pub use session::{Session, Socket};

@@ -7,7 +7,9 @@ use crate::sending::BodyFraming;
 use crate::thread::{self, Binding, NextListener, Receiving};
 use crate::tls::{TlsOptions, server_config};
 use crate::{Current, direct, loop_hooks, socket_hooks, uv};
+use polygate_certificates::ClientCertificate;
 use std::ffi::{CStr, CString, c_int, c_void};
+use std::rc::Rc;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -232,6 +234,12 @@ pub fn writing() -> u32 {
 /// How often a listener of this thread had to rest because no descriptor was free.
 pub fn stalls() -> u32 {
     thread::current().map_or(0, |thread| thread.resting.stalls)
+}
+
+/// What the verified certificate of the client of `slot` says. None: it has shown none, or one that cannot be read; or the
+/// connection is gone.
+pub fn client_certificate(slot: u32) -> Option<Rc<ClientCertificate>> {
+    thread::current()?.bound_to(slot)?.session.as_ref()?.client_certificate().cloned()
 }
 
 /// The connection of the request in `slot`, for [`stop_reading`], also after [`end`] of the slot. None: not watched.

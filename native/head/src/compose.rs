@@ -1,6 +1,7 @@
 //! Writes the head that the upstream gets. Order: request line, host, the client's fields, the gateway's own, the route's
 //! edits, the request's edits, framing. A field that `Connection` names cannot take away what comes after the client's.
 
+use crate::Certificate;
 use crate::bytes::{ADDRESS, all, is_field_value, push_decimal};
 use crate::name::Name;
 use crate::policy::{Edit, EditKind, Policy, push_line};
@@ -34,6 +35,8 @@ pub struct Forwarding<'a> {
     pub port: u16,
     /// Who the client is known to be, for `X-Consumer-Name`; empty: not known, and no such field is sent.
     pub consumer: &'a [u8],
+    /// Of the client, verified; what the policy wants of it is sent. None: nothing is.
+    pub certificate: Option<Certificate<'a>>,
     /// Edits of this request.
     pub edits: &'a [Edit<'a>],
 }
@@ -51,6 +54,8 @@ pub enum ComposeError {
     RequestId,
     /// The consumer's name is no field value.
     Consumer,
+    /// A text about the client's certificate is no field value.
+    Certificate,
     /// The client's address has a character that no IP address has.
     Address,
     /// The edit of this index has a bad name or value, or one of a name that the gateway alone writes.
@@ -67,6 +72,7 @@ impl std::fmt::Display for ComposeError {
             Self::Host => formatter.write_str("the host to forward is not valid"),
             Self::RequestId => formatter.write_str("the request id to forward is not valid"),
             Self::Consumer => formatter.write_str("the consumer's name is not valid"),
+            Self::Certificate => formatter.write_str("the client certificate's texts are not valid"),
             Self::Address => formatter.write_str("the client's address is not valid"),
             Self::Edit(index) => write!(
                 formatter,
@@ -124,6 +130,9 @@ fn check(head: &Head, forwarding: &Forwarding<'_>) -> Result<(), ComposeError> {
     }
     if !is_field_value(forwarding.consumer) {
         return Err(ComposeError::Consumer);
+    }
+    if forwarding.certificate.is_some_and(|certificate| !certificate.is_sound()) {
+        return Err(ComposeError::Certificate);
     }
     if let Some(index) = forwarding.edits.iter().position(|edit| !edit.is_sound()) {
         return Err(ComposeError::Edit(index));
@@ -217,6 +226,9 @@ impl Composer<'_> {
         }
         if !forwarding.consumer.is_empty() && !self.replaces(CONSUMER_NAME) {
             push_line(self.out, CONSUMER_NAME, forwarding.consumer);
+        }
+        if let Some(certificate) = &forwarding.certificate {
+            certificate.write(&policy.certificate, self.out);
         }
         if policy.via && self.wants(Name::Via) {
             self.out.extend_from_slice(b"via: 1.1 polygate\r\n");

@@ -16,6 +16,7 @@
 
 mod authority;
 mod bytes;
+mod certificate;
 mod compose;
 mod fields;
 mod forwarded;
@@ -31,6 +32,7 @@ mod response_edits;
 mod slots;
 mod target;
 
+pub use certificate::{Certificate, CertificateField};
 pub use compose::{ComposeError, Forwarding, compose};
 pub use head::{Flag, Framing, Head, Limits, Method};
 pub use hidden::parameters;

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::authority;
 use crate::bytes::{fold, is_field_value, is_token, same_folded};
 use crate::name::Name;
+use crate::{CertificateField, authority};
 
 /// The `Host` that the upstream sees.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub struct PolicyOptions {
     pub hidden_parameters: Vec<Vec<u8>>,
     /// Cookies that the upstream must not see. Compared with case.
     pub hidden_cookies: Vec<Vec<u8>>,
+    /// What is sent of [`crate::Forwarding::certificate`]. The client's fields of these names must be in `edits.remove`.
+    pub certificate: Vec<CertificateField>,
 }
 
 /// One edit of one request, by a guard or a plugin; applied in order, after the route's.
@@ -93,6 +95,7 @@ pub struct Policy {
     pub(crate) replaced_names: u32,
     pub(crate) hidden_parameters: Vec<Vec<u8>>,
     pub(crate) hidden_cookies: Vec<Vec<u8>>,
+    pub(crate) certificate: Vec<CertificateField>,
 }
 
 impl Policy {
@@ -103,6 +106,7 @@ impl Policy {
             rfc7239: options.rfc7239,
             hidden_parameters: options.hidden_parameters,
             hidden_cookies: options.hidden_cookies,
+            certificate: options.certificate,
             ..Self::default()
         };
         if let HostMode::Fixed(text) = options.host {

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Reason: a test may panic.
 
 use polygate_head::{
-    ComposeError, Edit, EditKind, Forwarding, Framing, Head, HeaderEdits, HostMode, Limits, Policy, PolicyOptions,
-    compose,
+    Certificate, CertificateField, ComposeError, Edit, EditKind, Forwarding, Framing, Head, HeaderEdits, HostMode,
+    Limits, Policy, PolicyOptions, compose,
 };
 
 const ID: &str = "X-Request-Id: id-1\r\n";
@@ -514,4 +514,41 @@ fn who_the_client_is_and_never_how_it_said_so() {
     assert_eq!(lines(&text, "x-consumer-name"), [""; 0]);
     assert_eq!(lines(&text, "x_consumer_name"), ["mine"]);
     assert_eq!(refused(&Forwarding { consumer: b"a\r\nb: c", ..plain() }), ComposeError::Consumer);
+}
+
+#[test]
+fn a_certificate_is_told_where_the_policy_says_so_and_by_nobody_else() {
+    let names = CertificateField::ALL.map(CertificateField::header);
+    let all = PolicyOptions {
+        edits: edits(&[], &[], &names),
+        certificate: CertificateField::ALL.to_vec(),
+        ..PolicyOptions::default()
+    };
+    let one = policy(PolicyOptions { certificate: vec![CertificateField::Subject], ..all.clone() });
+    let all = policy(all);
+    let certificate = Certificate {
+        subject: b"CN=alice",
+        names: br#""DNS:a.example""#,
+        sha256: b"ab",
+        serial: b"1",
+        not_after: b"2030-01-01T00:00:00Z",
+    };
+    let shown = Forwarding { certificate: Some(certificate), ..plain() };
+    let forged = head(&names.map(|name| format!("{name}: forged\r\n{}: forged\r\n", name.replace('-', "_"))).concat());
+    let text = composed(&forged, &all, &shown);
+    let values = ["CN=alice", r#""DNS:a.example""#, "ab", "1", "2030-01-01T00:00:00Z"];
+    for (name, value) in names.into_iter().zip(values) {
+        assert_eq!(lines(&text, name), [value], "{name}");
+    }
+    assert!(!text.contains("forged"));
+    let text = composed(&forged, &one, &shown);
+    assert_eq!(names.map(|name| lines(&text, name).len()), [1, 0, 0, 0, 0]);
+    for nothing in [plain(), Forwarding { certificate: Some(Certificate::default()), ..plain() }] {
+        assert!(!composed(&forged, &all, &nothing).contains("client"));
+    }
+    assert!(!composed(&head(""), &Policy::default(), &shown).contains("client"));
+    for text in ["a\r\nb: c", " a", "a ", "\0"] {
+        let unsound = Certificate { subject: text.as_bytes(), ..certificate };
+        assert_eq!(refused(&Forwarding { certificate: Some(unsound), ..plain() }), ComposeError::Certificate);
+    }
 }

@@ -18,6 +18,8 @@ const entry = ({ certificate, key }: Certificate, ...hosts: string[]) => ({ cert
 const tlsOf = (fingerprint: string, certificates: ListenTlsPlan['certificates'], more = {}): ListenTlsPlan => ({
   certificates,
   clientCa: null,
+  clientCertificate: 'required',
+  clientCrl: null,
   minVersion: '1.2',
   fingerprint,
   contents: {},

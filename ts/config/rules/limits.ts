@@ -1,6 +1,6 @@
 // Rules about limits: of routes, and those that consumers have of their own.
 import { readPeriod } from '../formats.ts'
-import { child, entriesOf, itemsOf, numberOf, textOf, type Node } from '../nodes.ts'
+import { child, entriesOf, has, itemsOf, numberOf, textOf, type Node } from '../nodes.ts'
 import { trailOf, under, type Problems, type Trail } from '../problems.ts'
 import { concurrency, quota, rateLimit } from '../schema/limit.ts'
 import type { ObjectShape } from '../shapes.ts'

@@ -45,4 +45,4 @@ export const together = (one: PlacedCheck, other: PlacedCheck): boolean =>
   one.group !== other.group || one.group === -1 || one.alternative === other.alternative
 
 /** Checks that say which consumer the client is. */
-export const credentialKinds: ReadonlySet<string> = new Set(['key', 'basic', 'signature', 'jwt'])
+export const credentialKinds: ReadonlySet<string> = new Set(['key', 'basic', 'signature', 'jwt', 'clientCertificate'])

@@ -1,6 +1,7 @@
 // Consumers: who calls the gateway, and by which keys and passwords they are known. These are secrets: no error shows one.
 import { apiKey, consumerName, instant, sha256, username } from '../formats.ts'
 import { passwordHash } from '../password-hash.ts'
+import { certificates } from './certificate.ts'
 import { either, list, map, object, text } from '../shapes.ts'
 import { ownQuota, ownRateLimit } from './limit.ts'
 import { signing } from './signing.ts'
@@ -101,6 +102,7 @@ const consumer = object(
     }),
     signing,
     jwt: subjects,
+    certificates,
     rateLimit: ownRateLimit,
     quota: ownQuota,
     tags: list('Words by which consumers are grouped.', text('A word.', { check: consumerName, examples: ['gold'] }), {

@@ -4,6 +4,7 @@ import { list, object, text } from '../shapes.ts'
 import { concurrency, quota, rateLimit } from './limit.ts'
 import { signature } from './signing.ts'
 import { jwt } from './jwt.ts'
+import { clientCertificate } from './certificate.ts'
 
 const key = object(
   'The client sends an API key of a consumer, in exactly one place. The upstream does not see it, and gets X-Consumer-Name.',
@@ -33,8 +34,8 @@ const ipAllow = blocks('Only clients with these addresses are let in: others get
 const ipDeny = blocks('Clients with these addresses get 403.', '203.0.113.0/24')
 
 /** Guards that look at the request alone and count nothing, so that one of several can do. */
-const lookers = { ipAllow, ipDeny, key, basic, signature, jwt }
-const lookerNames = ['ipAllow', 'ipDeny', 'key', 'basic', 'signature', 'jwt'] as const
+const lookers = { ipAllow, ipDeny, key, basic, signature, jwt, clientCertificate }
+const lookerNames = ['ipAllow', 'ipDeny', 'key', 'basic', 'signature', 'jwt', 'clientCertificate'] as const
 
 const allOf = list(
   'Guards all of which must let the request in.',

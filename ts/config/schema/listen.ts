@@ -21,6 +21,19 @@ const tls = object(
         examples: ['./tls/clients-ca.pem'],
       },
     ),
+    clientCertificate: word(
+      'Whether a client must have a certificate to connect, or may have one: then guards tell who has. Needs clientCa.',
+      ['required', 'optional'],
+      { default: 'required', examples: ['required'] },
+    ),
+    clientCrl: text(
+      'PEM file of revocation lists: one of each authority in the chain of a client, in force, or the client is refused.',
+      {
+        optional: true,
+        check: fileName,
+        examples: ['./tls/clients-revoked.pem'],
+      },
+    ),
     sni: list(
       'Further certificates, chosen by the server name that the client asks for.',
       object(

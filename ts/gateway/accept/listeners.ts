@@ -235,12 +235,21 @@ function ownSeconds(idleMs: number): number {
 /** With the fingerprint that tells one content from another. */
 const namesOf = (tls: ListenTlsPlan | null): string => JSON.stringify(tls && { ...tls, contents: null })
 
-function belowFrontEnd({ certificates, clientCa, minVersion, contents }: ListenTlsPlan): number {
+function belowFrontEnd(tls: ListenTlsPlan): number {
+  const { certificates, clientCa, clientCertificate, clientCrl, minVersion, contents } = tls
   const pem = (name: string): PemFile => ({ name, text: contents[name] ?? readFileSync(name, 'latin1') })
   const identities = certificates.map(({ hosts, certificate, key }) => ({
     hosts,
     certificate: pem(certificate),
     key: pem(key),
   }))
-  return native().frontEndTls(identities, clientCa === null ? null : pem(clientCa), minVersion === '1.3')
+  const clients =
+    clientCa === null
+      ? null
+      : {
+          authorities: pem(clientCa),
+          optional: clientCertificate === 'optional',
+          revoked: clientCrl === null ? null : pem(clientCrl),
+        }
+  return native().frontEndTls(identities, clients, minVersion === '1.3')
 }

@@ -240,6 +240,7 @@ const submitFlags = ({ method }: Exchange): number =>
 const howOf = (exchange: Exchange, trusted: boolean): number =>
   (trusted ? ForwardHow.trusted : 0) |
   (exchange.listener.scheme === 'https' ? ForwardHow.tls : 0) |
+  (exchange.isCertified ? ForwardHow.certificate : 0) |
   consumerHow(exchange.consumer?.number ?? 0)
 
 /** What consistent-hash hashes; null where the balance needs no key. */

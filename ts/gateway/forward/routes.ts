@@ -2,7 +2,7 @@
 // is prepared and dropped when the plan has ended, and the path to ask for.
 import { checksOf } from '../../config/checks.ts'
 import type { GuardPlan, Plan } from '../../config/plan.ts'
-import type { RequestHeads } from '../../shared/native-heads.ts'
+import { certificateHeaders, type RequestHeads } from '../../shared/native-heads.ts'
 
 export interface ForwardRoute {
   /** The header policy in native/head. */
@@ -34,9 +34,15 @@ export function compileForwardRoutes(
       rfc7239: plan.forwarded.rfc7239,
       set: requestHeaders?.set ?? [],
       append: requestHeaders?.append ?? [],
-      remove: [...(requestHeaders?.remove ?? []), ...credentialsIn('header', guards), ...claimHeaders(guards)],
+      remove: [
+        ...(requestHeaders?.remove ?? []),
+        ...credentialsIn('header', guards),
+        ...claimHeaders(guards),
+        ...claimsOfCertificates(guards),
+      ],
       hiddenParameters: credentialsIn('query', guards),
       hiddenCookies: credentialsIn('cookie', guards),
+      certificate: toldOfCertificates(guards),
     })
     return { policy, target: targets[id]! }
   })
@@ -61,3 +67,14 @@ const credentialsIn = (place: 'header' | 'query' | 'cookie', guards: readonly Gu
 /** Headers that have claims of a token, and that no client may send. */
 const claimHeaders = (guards: readonly GuardPlan[]): string[] =>
   checksOf(guards).flatMap(check => (check.kind === 'jwt' ? check.headers.map(({ name }) => name) : []))
+
+/** What RFC 9440 lets proxies say of a certificate: from a client it is a claim. */
+const certificateClaims = [...Object.values(certificateHeaders), 'client-cert', 'client-cert-chain']
+
+/** Nobody but the gateway tells the upstream of a certificate where a guard asks for one. */
+const claimsOfCertificates = (guards: readonly GuardPlan[]): readonly string[] =>
+  checksOf(guards).some(({ kind }) => kind === 'certificate') ? certificateClaims : []
+
+const toldOfCertificates = (guards: readonly GuardPlan[]): string[] => [
+  ...new Set(checksOf(guards).flatMap(check => (check.kind === 'certificate' ? check.headers : []))),
+]

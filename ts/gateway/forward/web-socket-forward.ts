@@ -57,6 +57,7 @@ export function webSocketForward({
       ForwardHow.upgrade |
       (trusts(exchange) ? ForwardHow.trusted : 0) |
       (exchange.listener.scheme === 'https' ? ForwardHow.tls : 0) |
+      (exchange.isCertified ? ForwardHow.certificate : 0) |
       consumerHow(exchange.consumer?.number ?? 0)
     const head = exchanges.compose(exchange.slot, policy, path, host, how, exchange.listener.port)
     const endpoint = upstream.plan.endpoints[index]!

@@ -8,6 +8,7 @@ import type { Exchange, Verdict } from '../exchange.ts'
 import type { Stage } from '../pipeline.ts'
 import { addressGuard } from './address.ts'
 import { basicGuard, knowPasswords, type KnownPasswords } from './basic.ts'
+import { certificateGuard, knowCertificates, type KnownCertificates } from './certificate.ts'
 import { knowConsumers, type Consumers } from './consumers.ts'
 import { jwtGuard } from './jwt.ts'
 import type { KeySets } from './key-sets.ts'
@@ -56,6 +57,7 @@ interface Known {
   readonly own: KnownOwnLimits
   readonly passwords: KnownPasswords
   readonly verifiers: Verifiers
+  readonly certificates: KnownCertificates
 }
 
 /** Null where no route has guards: then requests pay for none. */
@@ -77,10 +79,12 @@ export function compileGuards(options: GuardOptions): RouteGuards | null {
     undo.push(() => passwords.release())
     const verifiers = knowVerifiers(plan, consumers, exchanges)
     undo.push(() => verifiers.release())
+    const certificates = knowCertificates(consumers, exchanges)
+    undo.push(() => certificates.release())
     const count: CountOutcome = (routeId, outcome) => metrics.guard(routeId, outcome)
     const own = knowOwnLimits(consumers, store)
     undo.push(() => own.release())
-    const known: Known = { consumers, keys, passwords, verifiers, store, own }
+    const known: Known = { consumers, keys, passwords, verifiers, certificates, store, own }
     const compile = (check: CheckPlan): Stage => compileCheck(check, known, options, count, undo)
     const list = plan.routes.map(({ guards }): Program | null => {
       if (guards.length === 0) return null
@@ -120,17 +124,19 @@ export function compileGuards(options: GuardOptions): RouteGuards | null {
 
 function compileCheck(
   check: CheckPlan,
-  { consumers, keys, passwords, verifiers, store }: Known,
+  { consumers, keys, passwords, verifiers, certificates, store }: Known,
   options: GuardOptions,
   count: CountOutcome,
   undo: (() => void)[],
 ): Stage {
-  const { clientAddress } = options
+  const { exchanges, clientAddress } = options
   switch (check.kind) {
     case 'key':
       return keyGuard(check, keys, options, count)
     case 'basic':
       return basicGuard(check, passwords, options.passwords, count)
+    case 'certificate':
+      return certificateGuard(certificates, consumers, exchanges, count)
     case 'address':
       return addressGuard(check, clientAddress, count)
     case 'signature': {

@@ -8,7 +8,7 @@ use polygate_upstream::{Framing, Reason};
 
 use super::{FIRST_SLOT, SLOTS, current};
 use crate::arguments::Arguments;
-use crate::exchanges::Exchanges;
+use crate::exchanges::{Exchanges, certificate_of};
 use crate::heads::{Problem, compose_head};
 
 /// A command: what, slot or tag, three numbers. `Command` in `ts/shared/native-direct.ts`. The first int of the list
@@ -60,8 +60,9 @@ impl Exchanges {
         let Some(client) = self.direct.as_ref().map(|direct| direct.client) else { return };
         let heads = self.heads;
         let mut composed = Ok(());
+        let certificate = certificate_of(slot, flags >> HOW_SHIFT);
         let ticket = self.tokens.with_edits(slot, |edits| {
-            let forwarding = self.forwarding(slot, flags >> HOW_SHIFT, edits);
+            let forwarding = self.forwarding(slot, flags >> HOW_SHIFT, edits, certificate.as_deref());
             client.submit_with(tag, endpoint, (flags & 0xff) as u32, Framing::None, |out| {
                 composed = compose_head(heads, slot, policy, &forwarding, out);
             })

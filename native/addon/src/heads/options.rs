@@ -2,7 +2,9 @@
 
 use napi::bindgen_prelude::{Either, Null, Result};
 use napi_derive::napi;
-use polygate_head::{Edit, EditKind, Forwarding, Framing, HeaderEdits, HostMode, Policy, PolicyOptions};
+use polygate_head::{
+    CertificateField, Edit, EditKind, Forwarding, Framing, HeaderEdits, HostMode, Policy, PolicyOptions,
+};
 
 use crate::arguments::wrong;
 
@@ -35,6 +37,7 @@ pub struct HeadPolicyOptions {
     pub remove: Vec<String>,
     pub hidden_parameters: Vec<String>,
     pub hidden_cookies: Vec<String>,
+    pub certificate: Vec<String>,
 }
 
 /// See `HeadForwarding`.
@@ -79,9 +82,16 @@ impl HeadPolicyOptions {
             edits,
             hidden_parameters: names(self.hidden_parameters),
             hidden_cookies: names(self.hidden_cookies),
+            certificate: self.certificate.iter().map(|name| certificate_field(name)).collect::<Result<_>>()?,
         })
         .map_err(wrong)
     }
+}
+
+/// By the header that it is sent in.
+fn certificate_field(header: &str) -> Result<CertificateField> {
+    let found = CertificateField::ALL.into_iter().find(|field| field.header() == header);
+    found.ok_or_else(|| wrong(format_args!("`{header}` tells nothing of a certificate")))
 }
 
 impl HeadForwarding {

@@ -2,8 +2,9 @@
 
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, ResolvesServerCert, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig};
 use std::collections::HashMap;
@@ -24,9 +25,14 @@ impl PemFile {
     }
 
     fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, String> {
-        let parsed: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(self.text.as_bytes()).collect();
+        self.all("no certificate in it")
+    }
+
+    /// All sections of a kind; at least one.
+    fn all<T: PemObject>(&self, none: &str) -> Result<Vec<T>, String> {
+        let parsed: Result<Vec<_>, _> = T::pem_slice_iter(self.text.as_bytes()).collect();
         match parsed {
-            Ok(list) if list.is_empty() => Err(self.error("no certificate in it")),
+            Ok(list) if list.is_empty() => Err(self.error(none)),
             Ok(list) => Ok(list),
             Err(error) => Err(self.error(error)),
         }
@@ -49,10 +55,21 @@ pub struct Identity {
 pub struct TlsOptions {
     /// The first one answers clients that name no server, or none of these.
     pub identities: Vec<Identity>,
-    /// Authorities. With them a client without a certificate of theirs is refused.
-    pub client_ca: Option<PemFile>,
+    /// None: clients are asked for no certificate.
+    pub clients: Option<ClientOptions>,
     /// Speak TLS 1.3 only, not 1.2.
     pub only_tls13: bool,
+}
+
+/// Which certificates clients may have.
+#[derive(Debug)]
+pub struct ClientOptions {
+    /// A certificate must be of one of them.
+    pub authorities: PemFile,
+    /// A client may have none.
+    pub optional: bool,
+    /// Their lists of revoked certificates. With them there must be one of each issuer in a client's chain, in force.
+    pub revoked: Option<PemFile>,
 }
 
 /// Parses and checks everything.
@@ -66,23 +83,36 @@ pub fn server_config(options: &TlsOptions) -> Result<Arc<ServerConfig>, String> 
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(versions)
         .map_err(|error| error.to_string())?;
-    let builder = match &options.client_ca {
+    let builder = match &options.clients {
         None => builder.with_no_client_auth(),
-        Some(file) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in file.certificates()? {
-                roots.add(certificate).map_err(|error| file.error(error))?;
-            }
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-                .build()
-                .map_err(|error| file.error(error))?;
-            builder.with_client_cert_verifier(verifier)
-        }
+        Some(clients) => builder.with_client_cert_verifier(verifier(clients, &provider)?),
     };
     let mut config = builder.with_cert_resolver(Arc::new(ByName::of(&options.identities, &provider)?));
     // RFC 7301: a client that offers protocols and not this one is told so, instead of being spoken to in HTTP/1.1.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+fn verifier(clients: &ClientOptions, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, String> {
+    let ClientOptions { authorities, optional, revoked } = clients;
+    let mut roots = RootCertStore::empty();
+    for certificate in authorities.certificates()? {
+        roots.add(certificate).map_err(|error| authorities.error(error))?;
+    }
+    let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+    if *optional {
+        builder = builder.allow_unauthenticated();
+    }
+    if let Some(file) = revoked {
+        // A list whose time is over may lack who was revoked since. What is not known to be in force is refused, as by
+        // the others (nginx, haproxy, Apache).
+        let lists: Vec<CertificateRevocationListDer<'static>> = file.all("no revocation list in it")?;
+        builder = builder.with_crls(lists).enforce_revocation_expiration();
+    }
+    builder.build().map_err(|error| match (&error, revoked) {
+        (VerifierBuilderError::InvalidCrl(_), Some(file)) => file.error(error),
+        _ => authorities.error(error),
+    })
 }
 
 /// Chooses the certificate by the name that the client asks for: exact, then the longest `*.` that fits, as routes are

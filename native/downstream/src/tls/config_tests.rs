@@ -16,7 +16,7 @@ fn identity(name: &str, hosts: &[&str]) -> Identity {
 }
 
 fn options(identities: Vec<Identity>) -> TlsOptions {
-    TlsOptions { identities, client_ca: None, only_tls13: false }
+    TlsOptions { identities, clients: None, only_tls13: false }
 }
 
 fn reason(options: &TlsOptions) -> String {
@@ -38,8 +38,16 @@ fn files_that_cannot_be_used() {
     assert!(reason(&with(&one.certificate, &broken)).starts_with("broken.key: "));
     let cut = pem("cut.pem", &one.certificate.text[..100]);
     assert!(reason(&with(&cut, &one.key)).starts_with("cut.pem: "));
-    let authority = TlsOptions { client_ca: Some(none), ..with(&one.certificate, &one.key) };
-    assert_eq!(reason(&authority), "none.pem: no certificate in it");
+    let clients = |authorities: &PemFile, revoked: Option<&PemFile>| {
+        let clients = ClientOptions { authorities: authorities.clone(), optional: false, revoked: revoked.cloned() };
+        TlsOptions { clients: Some(clients), ..with(&one.certificate, &one.key) }
+    };
+    assert_eq!(reason(&clients(&none, None)), "none.pem: no certificate in it");
+    assert_eq!(reason(&clients(&one.certificate, Some(&none))), "none.pem: no revocation list in it");
+    assert_eq!(reason(&clients(&one.certificate, Some(&one.certificate))), "one.pem: no revocation list in it");
+    let broken = pem("broken.crl", "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n");
+    assert!(reason(&clients(&one.certificate, Some(&broken))).starts_with("broken.crl: "));
+    server_config(&clients(&one.certificate, None)).unwrap();
 }
 
 #[test]

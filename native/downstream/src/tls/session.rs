@@ -4,8 +4,11 @@
 //! as not sent: so the front end waits until the socket is writable and gives that byte again, which lets the rest go.
 //! What it does at the end of a response (close, timers, the next message) therefore happens when all has left.
 
+use polygate_certificates::ClientCertificate;
 use rustls::{ServerConfig, ServerConnection};
+use std::cell::OnceCell;
 use std::io::{self, IoSlice, Read, Write};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Plain text that is encrypted at once; the kernel's send buffer seldom takes more.
@@ -33,6 +36,8 @@ pub struct Session {
     owed: bool,
     spoken: Spoken,
     ended: bool,
+    /// Read when it is asked for first: most connections are never asked.
+    certificate: OnceCell<Option<Rc<ClientCertificate>>>,
 }
 
 /// What the client's first byte has shown.
@@ -55,7 +60,22 @@ impl Session {
         let mut connection = ServerConnection::new(config)?;
         // What is given to it is encrypted at once and taken by the kernel or owed: bounded by `WRITE_BYTES`.
         connection.set_buffer_limit(None);
-        Ok(Self { connection, plain: Vec::new(), plain_start: 0, owed: false, spoken: Spoken::Nothing, ended: false })
+        Ok(Self {
+            connection,
+            plain: Vec::new(),
+            plain_start: 0,
+            owed: false,
+            spoken: Spoken::Nothing,
+            ended: false,
+            certificate: OnceCell::new(),
+        })
+    }
+
+    /// The client's certificate, verified in this handshake or, where the session is resumed, in its first. To be asked
+    /// for after the handshake. None: it has shown none, or one that cannot be read.
+    pub fn client_certificate(&self) -> Option<&Rc<ClientCertificate>> {
+        let read = || ClientCertificate::read(self.connection.peer_certificates()?.first()?).map(Rc::new);
+        self.certificate.get_or_init(read).as_ref()
     }
 
     /// Plain text is kept of which the kernel knows nothing.
