@@ -106,6 +106,7 @@ export function prepareRunningPlan(plan: Plan, parts: WorkerParts): PreparedPlan
         upstreams,
         routes: forwardRoutes.list,
         trusts,
+        clientAddress,
         metrics: counted,
         webSocket: webSocketForward({
           webSockets: parts.webSockets,

@@ -68,7 +68,11 @@ const hashOn = object(
       check: cookie => (token.test(cookie) ? null : 'a cookie name'),
       examples: ['session'],
     }),
-    address: flag('true: the address of the client.', { optional: true, onlyTrue: true, examples: [true] }),
+    address: flag('true: the address of the client, also behind proxies that are trusted.', {
+      optional: true,
+      onlyTrue: true,
+      examples: [true],
+    }),
   },
   { oneOf: ['header', 'cookie', 'address'], examples: [{ header: 'x-user-id' }] },
 )

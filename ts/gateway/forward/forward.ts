@@ -47,6 +47,8 @@ export interface ForwardOptions {
   readonly routes: readonly (ForwardRoute | null)[]
   /** Whether the client's X-Forwarded-* are believed. */
   readonly trusts: (exchange: Exchange) => boolean
+  /** The address that counts as the client's. */
+  readonly clientAddress: (exchange: Exchange) => string
   readonly metrics: {
     upstream(upstream: number, status: number, durationMs: number): void
     upstreamError(upstream: number, reason: number): void
@@ -58,9 +60,9 @@ export interface ForwardOptions {
 type Forward = Stages['forward']
 
 export function forwardStage(options: ForwardOptions): Forward {
-  const { client, heads, exchanges, commands, upstreams, routes, trusts, metrics, webSocket } = options
+  const { client, exchanges, commands, upstreams, routes, trusts, metrics, webSocket } = options
   const { rows } = client
-  const keys = upstreams.list.map(({ plan }) => compileHashKey(plan, heads, exchanges))
+  const keys = upstreams.list.map(({ plan }) => compileHashKey(plan, options))
 
   function send(exchange: Exchange): Verdict {
     const route = exchange.route as RoutePlan
@@ -246,12 +248,11 @@ const howOf = (exchange: Exchange, trusted: boolean): number =>
 /** What consistent-hash hashes; null where the balance needs no key. */
 function compileHashKey(
   { balance }: UpstreamPlan,
-  heads: RequestHeads,
-  exchanges: NativeExchanges,
+  { heads, clientAddress }: ForwardOptions,
 ): ((exchange: Exchange) => string) | null {
   if (balance.kind !== 'consistent-hash') return null
   const { on, name } = balance
-  if (on === 'address') return exchange => exchanges.remoteAddress(exchange.slot)
+  if (on === 'address') return clientAddress
   if (on === 'header') return exchange => heads.header(exchange.slot, name) ?? ''
   return exchange => cookieValue(heads.header(exchange.slot, 'cookie') ?? '', name)
 }
