@@ -4,7 +4,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compileBalancer } from '../../../ts/gateway/forward/balance.ts'
 import { triedBit } from '../../../ts/gateway/forward/candidates.ts'
-import { cookieValue } from '../../../ts/gateway/forward/consistent-hash.ts'
 import type { Member } from '../../../ts/gateway/forward/endpoints.ts'
 import { eject, membersOf } from './members.ts'
 
@@ -114,26 +113,4 @@ test('the same peer twice has two shares', () => {
   const balancer = balancerOf(twice)
   for (const key of keys) counts[balancer.pick(key, 0, 0)]!++
   for (const count of counts) assert.ok(Math.abs(count / keys.length - 1 / 3) < 0.02, counts.join())
-})
-
-test('cookieValue: whole names only, odd headers', () => {
-  const cases: [header: string, value: string][] = [
-    ['', ''],
-    ['sid', ''],
-    ['sid=', ''],
-    ['xsid=1', ''],
-    ['sidx=1', ''],
-    ['a=sid=1', ''],
-    [';;; ;', ''],
-    ['sid=1', '1'],
-    ['a=b; sid=1; c=d', '1'],
-    ['a=b;sid=1 ;c=d', '1'],
-    ['sid=1; sid=2', '1'],
-    ['sid=a=b', 'a=b'],
-    ['sid="q"', '"q"'],
-    ['a; sid=1', '1'],
-    ['si; d=1', ''],
-    ['sid;=1', ''],
-  ]
-  for (const [header, value] of cases) assert.equal(cookieValue(header, 'sid'), value, header)
 })

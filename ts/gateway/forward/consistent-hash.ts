@@ -90,18 +90,3 @@ function mix(value: number): number {
   hash = Math.imul(hash, 0xc2b2ae35)
   return (hash ^ (hash >>> 16)) >>> 0
 }
-
-/** The value of cookie `name` in a Cookie header (RFC 6265 section 4.2), '' where there is none. */
-export function cookieValue(header: string, name: string): string {
-  let from = 0
-  while (from < header.length) {
-    const semicolon = header.indexOf(';', from)
-    const end = semicolon === -1 ? header.length : semicolon
-    while (from < end && header.charCodeAt(from) === 0x20) from++
-    if (header.startsWith(name, from) && header.charCodeAt(from + name.length) === 0x3d) {
-      return header.slice(from + name.length + 1, end).trimEnd()
-    }
-    from = end + 1
-  }
-  return ''
-}

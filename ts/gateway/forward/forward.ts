@@ -2,6 +2,7 @@
 // body behind it under back-pressure. The bytes are the upstream client's business (native/upstream), the head that
 // goes out native/head's; here is decided who gets it and what a failure means.
 import type { RoutePlan, UpstreamPlan } from '../../config/plan.ts'
+import { firstCookie } from '../../shared/cookies.ts'
 import {
   AttemptFlag,
   consumerHow,
@@ -19,7 +20,6 @@ import type { RequestHeads } from '../../shared/native-heads.ts'
 import { Phase, Verdict, type Exchange } from '../exchange.ts'
 import type { Stages } from '../pipeline.ts'
 import { noPeer, triedBit } from './candidates.ts'
-import { cookieValue } from './consistent-hash.ts'
 import { peerAuthority } from './endpoints.ts'
 import { failureCode, failureText, type FailedAttempt } from './failure.ts'
 import { isIdempotent } from './retry.ts'
@@ -254,7 +254,7 @@ function compileHashKey(
   const { on, name } = balance
   if (on === 'address') return clientAddress
   if (on === 'header') return exchange => heads.header(exchange.slot, name) ?? ''
-  return exchange => cookieValue(heads.header(exchange.slot, 'cookie') ?? '', name)
+  return exchange => firstCookie(heads.header(exchange.slot, 'cookie') ?? '', name) ?? ''
 }
 
 /** The Host to send where it depends on the peer, else null. */

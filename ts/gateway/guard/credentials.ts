@@ -1,5 +1,6 @@
 // Where a request carries a credential: a parameter of the query, a cookie. Called by key.ts. A credential
 // that is there twice is none: two readers of one request must not find two different clients in it. Knows no consumer.
+import { onlyCookie } from '../../shared/cookies.ts'
 import type { RequestHeads } from '../../shared/native-heads.ts'
 import type { Exchange } from '../exchange.ts'
 
@@ -8,7 +9,7 @@ export type ReadCredential = (exchange: Exchange) => string | null | undefined
 
 export function credentialReader(from: 'query' | 'cookie', name: string, heads: RequestHeads): ReadCredential {
   if (from === 'query') return exchange => parameter(exchange.query, name)
-  return exchange => cookie(heads.header(exchange.slot, 'cookie'), name)
+  return exchange => onlyCookie(heads.header(exchange.slot, 'cookie') ?? '', name)
 }
 
 /** The parameter of a query (without `?`), decoded as upstreams decode it. */
@@ -36,22 +37,4 @@ function decoded(text: string): string {
   } catch {
     return text
   }
-}
-
-/** The cookie of a Cookie header (RFC 6265 section 4.2.1). */
-export function cookie(header: string | undefined, name: string): string | null | undefined {
-  if (header === undefined) return undefined
-  let found: string | undefined
-  for (let from = 0; from < header.length;) {
-    let end = header.indexOf(';', from)
-    if (end < 0) end = header.length
-    let equals = header.indexOf('=', from)
-    if (equals < 0 || equals > end) equals = end
-    if (header.slice(from, equals).trim() === name) {
-      if (found !== undefined) return null
-      found = header.slice(Math.min(equals + 1, end), end).trim()
-    }
-    from = end + 1
-  }
-  return found
 }
