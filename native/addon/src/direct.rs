@@ -21,6 +21,7 @@ use polygate_downstream::{self as downstream, Taker};
 use crate::arguments::{Arguments, checked, wrong};
 use crate::exchanges::{Exchanges, this};
 use crate::heads::INFO_INTS;
+use crate::shared_memory::{bytes, numbers};
 use crate::upstream::ClientHandle;
 
 use commands::{COMMAND_INTS, MAX_COMMANDS};
@@ -144,51 +145,26 @@ pub unsafe extern "C" fn open(env: sys::napi_env, info: sys::napi_callback_info)
         if !call.append_latin1(2, &mut text) {
             return Err(wrong("the status lines were expected"));
         }
-        let (mut object, mut rows, mut memory, mut slab) =
-            (ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
-        let (mut rows_start, mut slab_start) = (ptr::null_mut(), ptr::null_mut());
-        let (mut commands, mut commands_start) = (ptr::null_mut(), ptr::null_mut());
-        let (mut on_events, mut kept) = (ptr::null_mut(), ptr::null_mut());
-        // SAFETY: the environment is that of the running call, on its thread. Both memories belong to V8 and never move;
-        // the references, which are never given back, keep them for as long as the environment lives.
-        unsafe {
-            checked(sys::napi_create_object(env, &raw mut object), "no object was made")?;
-            checked(
-                sys::napi_create_arraybuffer(env, MAX_EVENTS * EVENT_INTS * 4, &raw mut rows_start, &raw mut memory),
-                "no rows were made",
-            )?;
-            let int32 = sys::TypedarrayType::int32_array;
-            checked(
-                sys::napi_create_typedarray(env, int32, MAX_EVENTS * EVENT_INTS, memory, 0, &raw mut rows),
-                "no rows were made",
-            )?;
-            let command_ints = 1 + MAX_COMMANDS * COMMAND_INTS;
-            checked(
-                sys::napi_create_arraybuffer(env, command_ints * 4, &raw mut commands_start, &raw mut memory),
-                "no commands were made",
-            )?;
-            commands_start.cast::<u8>().write_bytes(0, command_ints * 4);
-            checked(
-                sys::napi_create_typedarray(env, int32, command_ints, memory, 0, &raw mut commands),
-                "no commands were made",
-            )?;
-            checked(sys::napi_create_reference(env, commands, 1, &raw mut kept), "the commands were not kept")?;
-            checked(sys::napi_set_named_property(env, object, c"commands".as_ptr(), commands), "no object was made")?;
-            checked(sys::napi_create_buffer(env, SLAB_BYTES, &raw mut slab_start, &raw mut slab), "no slab was made")?;
-            slab_start.cast::<u8>().write_bytes(0, SLAB_BYTES);
-            checked(sys::napi_create_reference(env, rows, 1, &raw mut kept), "the rows were not kept")?;
-            checked(sys::napi_create_reference(env, slab, 1, &raw mut kept), "the slab was not kept")?;
+        let (mut object, mut on_events) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: inside a call from JavaScript, on the environment's thread. All out-pointers are locals.
+        let (rows, slab, commands) = unsafe {
+            let rows = numbers::<i32>(env, MAX_EVENTS * EVENT_INTS)?;
+            let slab = bytes(env, SLAB_BYTES)?;
+            let commands = numbers::<i32>(env, 1 + MAX_COMMANDS * COMMAND_INTS)?;
             checked(sys::napi_create_reference(env, call.values[1], 1, &raw mut on_events), "a function was expected")?;
-            checked(sys::napi_set_named_property(env, object, c"rows".as_ptr(), rows), "no object was made")?;
-            checked(sys::napi_set_named_property(env, object, c"slab".as_ptr(), slab), "no object was made")?;
-        }
+            checked(sys::napi_create_object(env, &raw mut object), "no object was made")?;
+            for (name, value) in [(c"commands", commands.value), (c"rows", rows.value), (c"slab", slab.value)] {
+                checked(sys::napi_set_named_property(env, object, name.as_ptr(), value), "no object was made")?;
+            }
+            (rows, slab, commands)
+        };
         let mut direct = Direct {
             env,
             on_events,
             client,
-            rows: rows_start.cast(),
-            slab: slab_start.cast(),
-            commands: commands_start.cast(),
+            rows: rows.start.as_ptr(),
+            slab: slab.start.as_ptr(),
+            commands: commands.start.as_ptr(),
             ports: Vec::new(),
             free: Vec::new(),
             slots: Vec::new(),

@@ -16,6 +16,7 @@ mod parent;
 mod passwords;
 mod response_edits;
 mod signing;
+mod shared_memory;
 mod upstream;
 
 /// The addon's version; `ts/shared/native.ts` refuses an addon of another version than the package's.

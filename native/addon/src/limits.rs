@@ -22,6 +22,7 @@ use polygate_limits::{
 
 use crate::arguments::{Arguments, checked, method, value, wrong};
 use crate::limit_places::{self as places, Leases};
+use crate::shared_memory;
 
 /// Numbers of a decision: window, limit, remaining, seconds until all is there again, seconds to wait, verdict.
 /// `LimitDecision` in `ts/shared/native-limits.ts`.
@@ -106,16 +107,11 @@ pub fn limits(env: Env, file: String, keys: u32, replays: u32) -> Result<Object<
 
 fn create(env: Env, limits: Limits, found: &str) -> Result<Object<'static>> {
     let raw = env.raw();
-    let (mut start, mut memory, mut decision) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
-    let (mut kept, mut text) = (ptr::null_mut(), ptr::null_mut());
-    let length = DECISION_NUMBERS * MOST_CLAIMS;
-    let float64 = sys::TypedarrayType::float64_array;
-    // SAFETY: the environment is that of the running call, on its thread. The memory belongs to V8 and never moves; the
-    // reference, which is never given back, keeps it for as long as the environment lives.
+    // SAFETY: inside the call that makes the object.
+    let decision = unsafe { shared_memory::numbers::<f64>(raw, DECISION_NUMBERS * MOST_CLAIMS)? };
+    let mut text = ptr::null_mut();
+    // SAFETY: the environment is that of the running call, on its thread; the text is copied.
     unsafe {
-        checked(sys::napi_create_arraybuffer(raw, length * 8, &raw mut start, &raw mut memory), "no memory")?;
-        checked(sys::napi_create_typedarray(raw, float64, length, memory, 0, &raw mut decision), "no numbers")?;
-        checked(sys::napi_create_reference(raw, decision, 1, &raw mut kept), "the numbers were not kept")?;
         let bytes = found.as_ptr().cast();
         checked(sys::napi_create_string_utf8(raw, bytes, found.len() as isize, &raw mut text), "no text was made")?;
     }
@@ -125,7 +121,7 @@ fn create(env: Env, limits: Limits, found: &str) -> Result<Object<'static>> {
         windows: Vec::new(),
         concurrencies: Vec::new(),
         leases: Leases::new(),
-        decision: start.cast(),
+        decision: decision.start.as_ptr(),
         decisions: Vec::new(),
         key: Vec::new(),
     };
@@ -134,7 +130,7 @@ fn create(env: Env, limits: Limits, found: &str) -> Result<Object<'static>> {
     unsafe { sys::napi_add_env_cleanup_hook(raw, Some(free), data) };
     let object = Object::new(&env)?;
     let properties = [
-        value(c"decision", decision),
+        value(c"decision", decision.value),
         value(c"opened", text),
         method(c"rule", rule, data),
         method(c"ruleWithout", rule_without, data),

@@ -1,7 +1,7 @@
 //! `new RequestHeads(options)`: the object and its functions.
 
 use std::ffi::c_void;
-use std::ptr::{self, NonNull};
+use std::ptr;
 
 use napi::bindgen_prelude::{Buffer, Env, JsObjectValue, Object, Result, ToNapiValue};
 use napi::{JsValue, sys};
@@ -11,6 +11,7 @@ use polygate_head::{Heads, Refusal};
 use super::options::{HeadForwarding, HeadPolicyOptions, RequestHeadsOptions};
 use super::{FLAGS, INFO_INTS, Instance, SLAB_EXTRA, add, compose_head, forget, limits, take_bytes, with};
 use crate::arguments::{Arguments, checked, method, value, wrong};
+use crate::shared_memory::{bytes, numbers};
 
 /// See `RequestHeads` in `ts/shared/native-heads.ts`. A function that gives an object: `new` gives that object too.
 #[napi(js_name = "RequestHeads", catch_unwind)]
@@ -38,31 +39,13 @@ fn create(env: Env, options: &RequestHeadsOptions) -> Result<Object<'static>> {
     let raw = env.raw();
     let limits = limits(options.max_head_bytes, options.max_headers);
     let slab_bytes = limits.max_bytes + SLAB_EXTRA;
-    let (mut slab, mut slab_start) = (ptr::null_mut(), ptr::null_mut());
-    let (mut memory, mut info, mut info_start) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
-    let mut kept = ptr::null_mut();
-    // SAFETY: the environment is that of the running call, on its thread. Both memories belong to V8 and never move; the
-    // references, which are never given back, keep them for as long as the environment lives.
-    unsafe {
-        checked(sys::napi_create_buffer(raw, slab_bytes, &raw mut slab_start, &raw mut slab), "no slab was made")?;
-        slab_start.cast::<u8>().write_bytes(0, slab_bytes);
-        checked(sys::napi_create_reference(raw, slab, 1, &raw mut kept), "the slab was not kept")?;
-        checked(
-            sys::napi_create_arraybuffer(raw, INFO_INTS * 4, &raw mut info_start, &raw mut memory),
-            "no info was made",
-        )?;
-        let int32 = sys::TypedarrayType::int32_array;
-        checked(sys::napi_create_typedarray(raw, int32, INFO_INTS, memory, 0, &raw mut info), "no info was made")?;
-        checked(sys::napi_create_reference(raw, info, 1, &raw mut kept), "the info was not kept")?;
-    }
-    let (Some(info_start), Some(slab_start)) = (NonNull::new(info_start), NonNull::new(slab_start)) else {
-        return Err(wrong("no memory"));
-    };
+    // SAFETY: inside the call that makes the object.
+    let (info, slab) = unsafe { (numbers::<i32>(raw, INFO_INTS)?, bytes(raw, slab_bytes)?) };
     let id = add(Instance {
         heads: Heads::new(options.slots as usize, limits),
         policies: Vec::new(),
-        info: info_start.cast(),
-        slab: slab_start.cast(),
+        info: info.start.cast(),
+        slab: slab.start,
         slab_bytes,
         utf8: Vec::new(),
         latin1: Vec::new(),
@@ -73,8 +56,8 @@ fn create(env: Env, options: &RequestHeadsOptions) -> Result<Object<'static>> {
     object.set_named_property("id", id as u32)?;
     let data = id as *mut c_void;
     let properties = [
-        value(c"info", info),
-        value(c"slab", slab),
+        value(c"info", info.value),
+        value(c"slab", slab.value),
         method(c"takeText", take_text, data),
         method(c"header", header, data),
         method(c"headers", headers, data),
@@ -84,7 +67,7 @@ fn create(env: Env, options: &RequestHeadsOptions) -> Result<Object<'static>> {
         method(c"dropPolicy", drop_policy, data),
         method(c"compose", compose, data),
     ];
-    // SAFETY: as above; names and callbacks are static, the functions' data is a number.
+    // SAFETY: the environment is that of the running call; names and callbacks are static, the functions' data is a number.
     let status = unsafe { sys::napi_define_properties(raw, object.raw(), properties.len(), properties.as_ptr()) };
     checked(status, "no object was made")?;
     Ok(Object::from_raw(raw, object.raw()))
