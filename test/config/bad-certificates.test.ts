@@ -96,4 +96,21 @@ routes:
       '3:94 listen[1].tls.clientCertificate: found "wanted", expected one of required, optional',
     ],
   },
+  {
+    title: 'an edit of a header that the guard writes',
+    text: `listen: [{ port: 8080 }]
+consumers: { alice: { certificates: [ { san: a.example } ] } }
+routes:
+  - name: a
+    match: {}
+    upstream: up
+    requestHeaders: { set: { X-Client-Cert-Subject: a, x-client-cert-san: b }, append: { x_client_cert_subject: c } }
+    guards: [ { clientCertificate: { headers: [ subject ] } } ]
+upstreams: { up: { peers: [ { url: "http://a" } ] } }`,
+    errors: [
+      '7:30 routes[0].requestHeaders.set.X-Client-Cert-Subject: found X-Client-Cert-Subject, which the clientCertificate guard writes, expected another header',
+      '7:90 routes[0].requestHeaders.append.x_client_cert_subject: found x_client_cert_subject, which the clientCertificate guard writes, expected another header',
+      '8:15 routes[0].guards[0].clientCertificate: nobody could pass: no listener asks for client certificates (tls.clientCa)',
+    ],
+  },
 ])

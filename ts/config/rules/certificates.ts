@@ -1,7 +1,8 @@
 // Rules about client certificates: what one says is one consumer's, and a guard that asks for one can be passed.
 import { certificateKey } from '../certificate-names.ts'
-import { child, entriesOf, has, itemsOf, textOf } from '../nodes.ts'
+import { child, entriesOf, has, itemsOf, textOf, type Node } from '../nodes.ts'
 import { trailOf, type Problems } from '../problems.ts'
+import { certificateHeaders } from '../../shared/native-heads.ts'
 import { placedChecks, together } from './placed-checks.ts'
 import { misfit, type Rule } from './rule.ts'
 
@@ -35,12 +36,29 @@ export const soundCertificateGuards: Rule = (root, problems) => {
       const add = (message: string): void => problems.add(guard.offset, trail, message)
       if (!anyListener) add('nobody could pass: no listener asks for client certificates (tls.clientCa)')
       if (!anyOwner) add('nobody could pass: no consumer has a certificate')
+      soleWriter(route, index, check.node, problems)
       if (found.slice(0, at).some(before => together(before, check))) {
         add('found a second clientCertificate guard, expected one: a client has one certificate')
       }
     }
   }
 }
+
+/** What the guard writes must have one value: an edit of the same name would add another. */
+function soleWriter(route: Node, index: number, guard: Node, problems: Problems): void {
+  const written = itemsOf(child(guard, 'headers')).map(part => headerOf(textOf(part) ?? ''))
+  for (const kind of ['set', 'append']) {
+    for (const [name, { keyOffset }] of entriesOf(child(child(route, 'requestHeaders'), kind))) {
+      // As native/head compares names.
+      if (!written.includes(name.toLowerCase().replaceAll('_', '-'))) continue
+      const trail = trailOf('routes', index, 'requestHeaders', kind, name)
+      problems.add(keyOffset, trail, `found ${name}, which the clientCertificate guard writes, expected another header`)
+    }
+  }
+}
+
+const headerOf = (part: string): string | null =>
+  Object.hasOwn(certificateHeaders, part) ? certificateHeaders[part as keyof typeof certificateHeaders] : null
 
 /** Client options without authorities would say nothing, and be taken for a promise. */
 export const usedClientOptions: Rule = (root, problems) => {
