@@ -45,7 +45,7 @@ badConfigurations([
       `10:9 consumers.alice.passwords[5]: ${hidden}, ${otherHash}`,
       `11:9 consumers.alice.passwords[6]: ${hidden}, ${otherHash}`,
       `12:17 consumers.alice.passwords[7].hash: ${hidden}, ${noHash}`,
-      '13:9 consumers.alice.passwords[8]: hash is missing (argon2id, argon2i or bcrypt, within bounds of what it may cost. `polygate key hash` makes one)',
+      '13:9 consumers.alice.passwords[8]: hash is missing (A hash by argon2id, argon2i or bcrypt, within bounds of what it may cost. `polygate key hash` makes one)',
       '13:11 consumers.alice.passwords[8].password: unknown key, expected one of hash, username, notAfter',
     ],
   },

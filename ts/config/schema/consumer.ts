@@ -51,12 +51,15 @@ const key = either(
 const passwordForms = 'the text of a hash, or a mapping with hash, username and notAfter'
 const hashExample = '$2b$12$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW'
 
-const hash = text('argon2id, argon2i or bcrypt, within bounds of what it may cost. `polygate key hash` makes one.', {
-  secret: true,
-  orFile: true,
-  check: passwordHash,
-  examples: [hashExample],
-})
+const hash = text(
+  'A hash by argon2id, argon2i or bcrypt, within bounds of what it may cost. `polygate key hash` makes one.',
+  {
+    secret: true,
+    orFile: true,
+    check: passwordHash,
+    examples: [hashExample],
+  },
+)
 
 const password = either(
   "A password for HTTP Basic: its hash alone, for the consumer's name, or a mapping with more about it.",
