@@ -74,7 +74,7 @@ consumers:
       '5:23 consumers.carol.rateLimit: found number 5, expected a mapping with limit, per, burst, onFailure',
       '5:33 consumers.carol.quota: limit is missing (Requests in a period)',
       '5:33 consumers.carol.quota: per is missing (The period)',
-      '5:37 consumers.carol.concurrency: unknown key, expected one of keys, rateLimit, quota, tags, metadata',
+      '5:37 consumers.carol.concurrency: unknown key, expected one of keys, passwords, signing, jwt, certificates, rateLimit, quota, tags, metadata',
     ],
   },
   {

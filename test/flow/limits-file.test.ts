@@ -85,7 +85,11 @@ for (const [what, harm] of harms) {
     // While nothing can be counted, answers are 503; after that both workers count in one new file.
     const during = await flood(t, gateway, 20)
     for (const status of during.keys()) assert.ok([200, 429, 503].includes(status), String(status))
-    await gateway.line(/another program has changed the limits file/)
+    // Each finds out by itself, at the latest when it looks after the file.
+    for (const worker of [1, 2]) {
+      const line = gateway.line(new RegExp(`worker ${worker}: another program has changed the limits file`))
+      await within(waitMs, `worker ${worker} notices`, line)
+    }
     const settled = async (): Promise<void> => {
       for (let quiet = 0; quiet < 3;) quiet = (await flood(t, gateway, 1)).has(503) ? 0 : quiet + 1
     }

@@ -248,6 +248,64 @@ export class Exchange {
     }
   }
 
+  /** Forgets the request. One that is refused before its head is read must not look like the one before. */
+  clear(): void {
+    this.routeId = -1
+    this.route = null
+    this.captures = null
+    this.consumer = null
+    this.credential = ''
+    this.lease = 0
+    this.counted = null
+    this.certified = null
+    this.refusedFor = null
+    this.refusals = null
+    this.consumerBefore = null
+    this.claims = null
+    this.claimsBefore = null
+    this.method = ''
+    this.methodId = 0
+    this.host = ''
+    this.path = ''
+    this.framing = 0
+    this.contentLength = 0
+    this.lastOnConnection = false
+    this.#requestId = ''
+    this.handshake = null
+    this.endSocket = null
+    this.preflight = false
+    this.query = ''
+    this.bodyUnread = false
+    this.requestBytes = 0
+    this.responseBytes = 0
+    this.status = 0
+    this.code = null
+    this.detail = ''
+    this.answer = null
+    this.extraHeaders = ''
+    this.upstream = -1
+    this.endpoint = -1
+    this.ticket = 0
+    this.attempts = 0
+    this.tried = 0
+    this.upstreamMs = 0
+    this.upstreamStatus = 0
+    this.replay = null
+    this.replayBytes = 0
+    this.bodyDone = true
+    this.clientPaused = false
+    this.held = null
+    this.signedBodyDue = false
+    this.heldBytes = 0
+    this.awaitedBytes = 0
+    this.total = -1
+    this.headSent = false
+    this.upstreamPaused = false
+    this.upstreamDone = false
+    this.unsent = null
+    this.unsentOffset = 0
+  }
+
   /**
    * For a guard that needs the whole body, at most so many bytes of it, before it can say more. `next`: it is there, in
    * `held`. `later`: the guard is asked again once it is. Past the bound the client gets 413.
@@ -283,136 +341,5 @@ export class Exchange {
     this.detail = detail
     this.answer = { status, headers, body: title, close }
     return Verdict.answer
-  }
-}
-
-export const maxSlots = 0x1_0000
-const generations = 0x4000
-
-/** The free list. `begin` returns null when every slot is taken. */
-export class Exchanges {
-  readonly #all: Exchange[] = []
-  readonly #free: Exchange[] = []
-  /** By slot, from `firstDirectSlot` on: their slots are the addon's to give. */
-  readonly #direct: Exchange[] = []
-  readonly #callbacks: ExchangeCallbacks
-  active = 0
-
-  constructor(callbacks: ExchangeCallbacks) {
-    this.#callbacks = callbacks
-  }
-
-  begin(
-    response: HttpResponse,
-    request: HttpRequest,
-    listener: Listener,
-    running: RunningPlan,
-    nowMs: number,
-  ): Exchange | null {
-    let exchange = this.#free.pop()
-    if (exchange === undefined) {
-      if (this.#all.length === firstDirectSlot) return null
-      exchange = new Exchange(this.#all.length, this.#callbacks)
-      this.#all.push(exchange)
-    }
-    exchange.response = response
-    exchange.request = request
-    return this.#open(exchange, listener, running, nowMs)
-  }
-
-  /** For a request that went past the front end. */
-  beginDirect(slot: number, listener: Listener, running: RunningPlan, nowMs: number): Exchange {
-    const index = slot - firstDirectSlot
-    while (this.#direct.length <= index) {
-      this.#direct.push(new Exchange(this.#direct.length + firstDirectSlot, this.#callbacks))
-    }
-    return this.#open(this.#direct[index]!, listener, running, nowMs)
-  }
-
-  #open(exchange: Exchange, listener: Listener, running: RunningPlan, nowMs: number): Exchange {
-    this.active++
-    running.exchanges++
-    exchange.phase = Phase.open
-    exchange.listener = listener
-    exchange.running = running
-    exchange.startedAtMs = nowMs
-    return exchange
-  }
-
-  /** The one that is in flight in a slot, or null. */
-  bySlot(slot: number): Exchange | null {
-    const exchange = slot < firstDirectSlot ? this.#all[slot] : this.#direct[slot - firstDirectSlot]
-    return exchange !== undefined && exchange.phase !== Phase.free ? exchange : null
-  }
-
-  /** The exchange a row belongs to, or null when that request has ended. */
-  byTag(tag: number): Exchange | null {
-    const slot = tag & (maxSlots - 1)
-    const exchange = slot < firstDirectSlot ? this.#all[slot] : this.#direct[slot - firstDirectSlot]
-    return exchange !== undefined && exchange.tag === tag && exchange.phase !== Phase.free ? exchange : null
-  }
-
-  end(exchange: Exchange): void {
-    this.active--
-    exchange.running.exchanges--
-    exchange.phase = Phase.free
-    const generation = ((exchange.tag >>> 16) + 1) % generations
-    exchange.tag = exchange.slot | (generation << 16)
-    exchange.routeId = -1
-    exchange.route = null
-    exchange.captures = null
-    exchange.consumer = null
-    exchange.credential = ''
-    exchange.lease = 0
-    exchange.counted = null
-    exchange.certified = null
-    exchange.refusedFor = null
-    exchange.refusals = null
-    exchange.consumerBefore = null
-    exchange.claims = null
-    exchange.claimsBefore = null
-    // A request that is refused before its head is read must not look like the one before.
-    exchange.method = ''
-    exchange.methodId = 0
-    exchange.host = ''
-    exchange.path = ''
-    exchange.framing = 0
-    exchange.contentLength = 0
-    exchange.lastOnConnection = false
-    exchange.requestId = ''
-    exchange.handshake = null
-    exchange.endSocket = null
-    exchange.preflight = false
-    exchange.query = ''
-    exchange.bodyUnread = false
-    exchange.requestBytes = 0
-    exchange.responseBytes = 0
-    exchange.status = 0
-    exchange.code = null
-    exchange.detail = ''
-    exchange.answer = null
-    exchange.extraHeaders = ''
-    exchange.upstream = -1
-    exchange.endpoint = -1
-    exchange.ticket = 0
-    exchange.attempts = 0
-    exchange.tried = 0
-    exchange.upstreamMs = 0
-    exchange.upstreamStatus = 0
-    exchange.replay = null
-    exchange.replayBytes = 0
-    exchange.bodyDone = true
-    exchange.clientPaused = false
-    exchange.held = null
-    exchange.signedBodyDue = false
-    exchange.heldBytes = 0
-    exchange.awaitedBytes = 0
-    exchange.total = -1
-    exchange.headSent = false
-    exchange.upstreamPaused = false
-    exchange.upstreamDone = false
-    exchange.unsent = null
-    exchange.unsentOffset = 0
-    if (!exchange.direct) this.#free.push(exchange)
   }
 }

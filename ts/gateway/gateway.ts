@@ -12,16 +12,8 @@ import { loadFrontEnd } from './accept/front-end.ts'
 import { Listeners, type PreparedListeners } from './accept/listeners.ts'
 import { StallReport } from './accept/stalls.ts'
 import type { Gateway } from './control-channel.ts'
-import {
-  Exchanges,
-  maxSlots,
-  Phase,
-  type Exchange,
-  type Handshake,
-  type Listener,
-  type RunningPlan,
-  type Verdict,
-} from './exchange.ts'
+import { Phase, type Exchange, type Handshake, type Listener, type RunningPlan, type Verdict } from './exchange.ts'
+import { Exchanges, maxSlots } from './exchanges.ts'
 import { checkTagBit } from './forward/checks.ts'
 import { EndpointRegistry } from './forward/endpoints.ts'
 import type { Upstreams } from './forward/upstreams.ts'

@@ -15,8 +15,8 @@ mod limits;
 mod parent;
 mod passwords;
 mod response_edits;
-mod signing;
 mod shared_memory;
+mod signing;
 mod upstream;
 
 /// The addon's version; `ts/shared/native.ts` refuses an addon of another version than the package's.
