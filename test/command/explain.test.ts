@@ -141,3 +141,23 @@ routes: [ { name: a, match: {}, respond: {}, guards: [ { basic: { realm: Shop } 
   assert.match(output, /^runs {5}basic guard: username and password of a consumer \(realm Shop\), else 401;/m)
   assert.ok(!output.includes(hash))
 })
+
+test('limits: at once, by key, and whose own', async context => {
+  const text = `listen: [{ port: 0 }]
+consumers:
+  alice: { keys: [ a-key-of-alice ], rateLimit: { limit: 9, per: 1s } }
+${['b', 'c', 'd', 'e', 'f', 'g'].map(name => `  ${name}: { quota: { limit: 9, per: day } }\n`).join('')}  zoe: {}
+routes:
+  - { name: a, match: {}, respond: {}, guards: [ { key: { header: k } }, { concurrency: { limit: 3, by: "header:x-team" } }, { rateLimit: { limit: 5, per: 1s, by: key } } ] }
+  - { name: b, match: { path: /b }, respond: {}, guards: [ { key: { header: k } }, { rateLimit: { limit: 5, per: 1s, by: consumer } } ] }
+`
+  const folder = folderWith(context, text)
+  const { output } = await polygate(['explain', 'GET', '/'], folder)
+  const own = 'of their own: alice, b, c, d, e and 2 more'
+  assert.ok(output.includes(`runs     the limits that a consumer has of its own; past them 429; ${own}\n`), output)
+  assert.match(output, /^runs {5}at most 3 at once by header x-team; past them 429$/m)
+  assert.match(output, /^runs {5}limits by key: 5 in 1 s; past them 429$/m)
+  const other = await polygate(['explain', 'GET', '/b'], folder)
+  assert.ok(other.output.includes(`runs     limits by consumer: 5 in 1 s; past them 429; ${own}\n`), other.output)
+  assert.doesNotMatch(output + other.output, /a-key-of-alice/)
+})

@@ -31,6 +31,9 @@ Says which route a request takes, why the others do not, and what would run.
 
 Exit status: 0 a route was found, or the answer is 404 or 405; 1 the configuration has errors; 2 usage.`
 
+/** Names that are listed. */
+const mostOwners = 5
+
 interface Request {
   readonly method: string
   readonly host: string
@@ -129,7 +132,8 @@ function runsOf(plan: Plan, route: RoutePlan, request: Request, { captures, pref
   const runs: string[] = []
   if (route.cors !== null) runs.push(`cors for ${route.cors.origins.join(', ')}`)
   if (route.maxBodyBytes > 0) runs.push(`body of at most ${route.maxBodyBytes} bytes`)
-  runs.push(...route.guards.map(guardText))
+  const owners = plan.consumers.filter(({ limits }) => limits.length > 0).map(({ name }) => name)
+  runs.push(...route.guards.map(guard => `${guardText(guard)}${ownText(guard, owners)}`))
   const { action } = route
   switch (action.kind) {
     case 'respond':
@@ -156,6 +160,14 @@ const guardText = (guard: GuardPlan): string =>
   guard.kind === 'any'
     ? `any of: ${guard.of.map(all => all.map(checkText).join(', and ')).join('; or ')}`
     : checkText(guard)
+
+/** Whose limits stand in the place of these. */
+function ownText(guard: GuardPlan, owners: readonly string[]): string {
+  const isTheirs = guard.kind === 'own-limits' || (guard.kind === 'limit' && guard.by === 'consumer')
+  if (!isTheirs || owners.length === 0) return ''
+  const more = owners.length > mostOwners ? ` and ${owners.length - mostOwners} more` : ''
+  return `; of their own: ${owners.slice(0, mostOwners).join(', ')}${more}`
+}
 
 function checkText(guard: CheckPlan): string {
   if (guard.kind === 'jwt') return jwtText(guard)
