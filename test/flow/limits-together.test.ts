@@ -2,6 +2,8 @@
 // they stand; a consumer's own limits count over all routes, in the place of a route's limit by consumer; by key is by
 // credential.
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { startGateway, type RunningGateway } from '../helpers/gateway.ts'
 import { untilMetric } from '../helpers/metrics.ts'
@@ -168,4 +170,8 @@ test('by key: each key of a consumer has the limit to itself, and no key is in t
   await gateway.reload(yaml)
   assert.deepEqual(await ask(gateway, '/a', 3, { k: 'key-1-of-erin' }), admitted(2, 3))
   assert.deepEqual(await ask(gateway, '/a', 3, { k: 'key-2-of-erin' }), admitted(2, 3))
+  for (const file of ['limits', 'last-good-plan.json']) {
+    const kept = readFileSync(join(gateway.folder, '.polygate', file), 'latin1')
+    assert.ok(kept.length > 0 && !/key-\d?-?of-(erin|bob)/.test(kept), file)
+  }
 })

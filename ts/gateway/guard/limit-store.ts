@@ -68,7 +68,10 @@ export class LimitStore {
       return null
     }
     const { opened } = this.open
-    if (opened.startsWith('rebuilt')) this.#log.warn('the limits file was damaged: counts begin anew', { file, opened })
+    if (opened.startsWith('rebuilt')) {
+      const flaw = opened.includes('other sizes') ? 'had another size' : 'was damaged'
+      this.#log.warn(`the limits file ${flaw}: counts begin anew`, { file, opened })
+    }
     if (this.#failing) this.#log.info('limits are counted again', { file })
     this.#failing = false
     return this.open
