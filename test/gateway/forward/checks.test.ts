@@ -108,7 +108,7 @@ test('a good status with a body that never ends is no failure, and the next chec
     res.writeHead(200)
     res.write('on and on')
   })
-  const { changes } = checked(t, server.port, { timeoutMs: 30, unhealthyAfter: 1 })
+  const { changes } = checked(t, server.port, { timeoutMs: 200, unhealthyAfter: 1 })
   await server.requests(4)
   assert.deepEqual(changes, [])
 })
