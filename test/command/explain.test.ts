@@ -161,3 +161,26 @@ routes:
   assert.ok(other.output.includes(`runs     limits by consumer: 5 in 1 s; past them 429; ${own}\n`), other.output)
   assert.doesNotMatch(output + other.output, /a-key-of-alice/)
 })
+
+test('a guard for tokens, without its secret', async context => {
+  const secret = 'a-secret-of-thirty-two-bytes-and-more'
+  const guarded = `listen: [{ port: 0 }]
+consumers: { alice: {} }
+routes:
+  - name: a
+    match: {}
+    respond: {}
+    guards:
+      - anyOf:
+          - jwt: { jwks: "https://a.example/jwks", algorithms: [ RS256, ES256 ], issuer: "https://a.example/", consumerClaim: sub }
+          - jwt: { keys: [ { secret: ${secret} } ], algorithms: [ HS256 ], cookie: session, forwardClaims: { sub: X-User } }
+`
+  const { status, output } = await polygate(['explain', 'GET', '/'], folderWith(context, guarded))
+  assert.equal(status, 0)
+  const first =
+    'jwt guard: a token in header authorization, RS256 or ES256, by the keys of https://a.example/jwks of https://a.example/, else 401; sub says which consumer; the upstream gets X-Consumer-Name'
+  const second =
+    'jwt guard: a token in cookie session, HS256, by a key of the configuration, else 401; the upstream gets sub as x-user'
+  assert.ok(output.includes(`any of: ${first}; or ${second}\n`), output)
+  assert.doesNotMatch(output, new RegExp(secret))
+})

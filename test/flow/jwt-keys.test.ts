@@ -4,15 +4,19 @@
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { before, test, type TestContext } from 'node:test'
+import { WebSocket, WebSocketServer } from 'ws'
+import { makeAuthority } from '../helpers/certificates.ts'
 import { startGateway, type RunningGateway } from '../helpers/gateway.ts'
 import { makeKey, makeToken, startIssuer, type IssuerKey } from '../helpers/issuer.ts'
 import { untilMetric, untilMetrics } from '../helpers/metrics.ts'
 import { within } from '../helpers/scope.ts'
+import { startEcho } from '../helpers/upstream.ts'
 
 const waitMs = 20_000
 let first: IssuerKey
@@ -219,6 +223,76 @@ test('redirects are not followed, and nobody is let in by what they lead to', as
   assert.equal(await statusWith(gateway, await makeToken(second)), 503)
   assert.match(gateway.logs(), /status 302: redirects are not followed/)
   assert.equal(other.asked, 0)
+})
+
+test('over https: an issuer whose authority is known, and one whom nobody vouches for', async t => {
+  const authority = makeAuthority(t)
+  const { certificate, key } = authority.issue('localhost', { names: ['localhost', '127.0.0.1'] })
+  const server = createHttpsServer({ cert: readFileSync(certificate), key: readFileSync(key) }, (_request, response) =>
+    response.end(JSON.stringify({ keys: [first.jwk] })),
+  )
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json`
+  const token = await makeToken(first)
+  const trusting = await startGateway(t, configFor(url), { env: { NODE_EXTRA_CA_CERTS: authority.certificate } })
+  assert.equal(await statusWith(trusting, token), 200)
+  const stranger = await startGateway(t, configFor(url))
+  assert.equal(await statusWith(stranger, token), 503)
+  assert.match(stranger.logs(), /cannot fetch keys.*certificate/)
+})
+
+test('a WebSocket whose token is of a new key waits for it too, and brings its claims', async t => {
+  const issuer = await startIssuer(t, [first.jwk])
+  const sockets = new WebSocketServer({ host: '127.0.0.1', port: 0 })
+  t.after(() => {
+    for (const socket of sockets.clients) socket.terminate()
+    sockets.close()
+  })
+  sockets.on('connection', (socket, { url, headers }) => socket.send(JSON.stringify({ url, user: headers['x-user'] })))
+  await once(sockets, 'listening')
+  const gateway = await startGateway(
+    t,
+    `upstreams: { up: { peers: [ { url: "http://127.0.0.1:${(sockets.address() as AddressInfo).port}" } ] } }
+routes:
+  - name: a
+    match: { path: "/*" }
+    upstream: up
+    guards:
+      - jwt: { jwks: "${issuer.url}", algorithms: [ ES256 ], audience: "*", query: t, forwardClaims: { sub: X-User } }
+`,
+  )
+  issuer.keys = [second.jwk]
+  const url = `ws://127.0.0.1:${gateway.port}/chat?a=b&t=${await makeToken(second)}`
+  const socket = new WebSocket(url, { headers: { 'x-user': 'root' } })
+  t.after(() => socket.terminate())
+  const [message] = (await within(waitMs, 'a message', once(socket, 'message'))) as [Buffer]
+  assert.deepEqual(JSON.parse(message.toString()), { url: '/chat?a=b', user: 'alice' })
+})
+
+test('a body that comes while a token waits for its key is not lost', async t => {
+  const issuer = await startIssuer(t, [first.jwk])
+  const echo = await startEcho(t)
+  const gateway = await startGateway(
+    t,
+    `upstreams: { echo: { peers: [ { url: "${echo.url}" } ] } }
+${configFor(issuer.url).replace('respond: { body: ok }', 'upstream: echo')}`,
+  )
+  issuer.keys = [second.jwk]
+  let open = (): void => {}
+  issuer.gate = new Promise<void>(resolve => (open = resolve))
+  const asked = issuer.nextAsked()
+  const body = 'x'.repeat(300_000)
+  const headers = { authorization: `Bearer ${await makeToken(second)}` }
+  const answer = fetch(`${gateway.url}/a`, { method: 'POST', body, headers })
+  await asked
+  open()
+  const seen = (await (await answer).json()) as { body: string }
+  assert.equal(seen.body.length, body.length)
 })
 
 test('an endless answer is cut off', async t => {

@@ -214,7 +214,10 @@ function jwtText({
   headers,
   forward,
 }: JwtGuardPlan): string {
-  const whose = jwks === null ? `${keys.length} keys of the configuration` : `the keys of ${jwks}`
+  const whose =
+    jwks === null
+      ? `${keys.length === 1 ? 'a key' : `${keys.length} keys`} of the configuration`
+      : `the keys of ${jwks}`
   const who = consumerClaim === null ? '' : `; ${consumerClaim} says which consumer`
   const sent = headers.map(({ name, claim }) => `${claim} as ${name}`)
   const upstream = [...(forward ? ['the token'] : []), ...sent, ...(consumerClaim === null ? [] : ['X-Consumer-Name'])]

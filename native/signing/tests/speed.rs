@@ -14,7 +14,7 @@ use common::{
 };
 use polygate_signing::{
     Algorithm::{EcdsaP256Sha256, Ed25519, HmacSha256, RsaV15Sha256},
-    SigningKey, Validity, VerifyingKey, rfc9421, sigv4, webhook,
+    SigningKey, Validity, VerifyingKey, jwt, rfc9421, sigv4, webhook,
 };
 
 const NOW: u64 = 1_700_000_000;
@@ -100,4 +100,39 @@ fn webhook_verify() {
     measure("Standard Webhooks, 1,000 bytes, verify", 50_000.0, || {
         one.verify(black_box(&request("POST", "/", &all)), &body, NOW).is_ok()
     });
+}
+
+/// A token that is seen for the first time, and one that comes again.
+#[test]
+fn jwt_verify() {
+    let encoded = |bytes: &[u8]| base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, bytes);
+    let claims = r#"{"iss":"https://issuer.example/","aud":"api","sub":"alice","scope":"read write","exp":1800000000}"#;
+    let secret_text = "a secret of thirty-two bytes, at least";
+    let shared = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, secret_text);
+    for (name, key, material, bound_ns) in [
+        ("HS256", SigningKey::hmac(HmacSha256, &secret(secret_text)), ("secret", shared.as_str()), 50_000.0),
+        ("RS256", SigningKey::private(RsaV15Sha256, &der(RSA_PRIVATE)), ("spki", RSA_PUBLIC.trim()), 1_000_000.0),
+        ("ES256", SigningKey::private(EcdsaP256Sha256, &der(P256_PRIVATE)), ("spki", P256_PUBLIC.trim()), 1_000_000.0),
+    ] {
+        let signed = format!("{}.{}", encoded(format!(r#"{{"alg":"{name}"}}"#).as_bytes()), encoded(claims.as_bytes()));
+        let token = format!("{signed}.{}", encoded(&key.unwrap().sign(&[signed.as_bytes()]).unwrap()));
+        let one = format!(r#"{{"id":null,"algorithms":["{name}"],"{}":"{}"}}"#, material.0, material.1);
+        let keys = [0, 1].map(|_| jwt::KeySet::new(&format!(r#"{{"keys":[{one}],"mostWithoutId":1}}"#)).unwrap());
+        let mut verifier = jwt::Verifier::new(&format!(
+            r#"{{"algorithms":["{name}"],"type":null,"issuers":["https://issuer.example/"],"audiences":["api"],
+                "anyAudience":false,"expiryRequired":true,"clockSkewSeconds":30,
+                "required":[{{"claim":"scope","all":["read"]}}],"consumer":null,"headers":[]}}"#
+        ))
+        .unwrap();
+        let now = 1_700_000_000.0;
+        // Other keys each time: what was remembered is forgotten.
+        let mut turn = 0;
+        measure(&format!("JWT, {name}, {} bytes, first", token.len()), bound_ns, || {
+            turn ^= 1;
+            verifier.verify(&keys[turn], black_box(token.as_bytes()), now).is_ok()
+        });
+        measure(&format!("JWT, {name}, again"), 20_000.0, || {
+            verifier.verify(&keys[0], black_box(token.as_bytes()), now).is_ok()
+        });
+    }
 }
