@@ -184,8 +184,8 @@ routes:
       '11:23 routes[0].guards[0].jwt.keys[0].secret: found a value that is not shown, expected at least 64 bytes for HS512',
       '12:25 routes[0].guards[0].jwt.keys[1].secret: found a value that is not shown, expected at least 64 bytes for HS512',
       '14:25 routes[0].guards[0].jwt.keys[3].secret: found a value that is not shown, expected a secret that is not blank',
-      '15:25 routes[0].guards[0].jwt.keys[4].secret: found a value that is not shown, expected base64',
-      '17:93 routes[0].guards[0].jwt.keys[6].publicKey: found beside secret, expected exactly one of secret, publicKey, publicKeyFile',
+      '15:25 routes[0].guards[0].jwt.keys[4].secret: found a value that is not shown, expected a secret in base64',
+      '17:93 routes[0].guards[0].jwt.keys[6].publicKey: found beside secret, expected exactly one of secret, secretFile, publicKey, publicKeyFile',
       '18:28 routes[0].guards[0].jwt.keys[7].publicKey: found a key for ES256, and algorithms lists none of them',
       '19:28 routes[0].guards[0].jwt.keys[8].publicKey: found a key for ES256, and algorithms lists none of them',
       '19:224 routes[0].guards[0].jwt.keys[8].encoding: found without secret: PEM says it itself',
@@ -220,6 +220,14 @@ test('files: one that is not there, no key, no set, keys of another kind', t => 
         'file "odd.json": key 1: a symmetric key, which nobody else may know',
         'file "odd.json": holds no key for RS256',
       ],
+    ],
+    [
+      `keys: [ { secretFile: "${file('short', 'short-secret\n')}" } ], algorithms: [HS256]`,
+      ['found in "short" something else, expected at least 32 bytes for HS256'],
+    ],
+    [
+      `keys: [ { secretFile: "${empty}" } ], algorithms: [HS256]`,
+      ['found in "empty" something else, expected a secret that is not blank'],
     ],
     [
       `keys: [ { publicKeyFile: "${empty}" } ], algorithms: [ES256]`,

@@ -10,6 +10,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { before, test, type TestContext } from 'node:test'
+import { SignJWT } from 'jose'
 import { WebSocket, WebSocketServer } from 'ws'
 import { makeAuthority } from '../helpers/certificates.ts'
 import { startGateway, type RunningGateway } from '../helpers/gateway.ts'
@@ -332,22 +333,39 @@ test('two routes, one issuer: one fetch; a reload keeps the keys, and forgets th
   await untilMetrics(gateway, 'no set', samples => ![...samples.keys()].some(name => name.includes(issuer.url)))
 })
 
-test('the last good plan has no secret: what needs it is refused, and the gateway runs', async t => {
+test('the last good plan has no secret: it is had again from where it came, and what cannot be is said', async t => {
   const folder = stateFolder(t)
-  const secret = 'a-secret-of-at-least-thirty-two-bytes'
-  const options = { env: { POLYGATE_STATE_DIR: folder, JWT_SECRET: secret } }
-  const yaml = `routes:
-  - name: a
-    match: { path: /a }
-    respond: { body: ok }
-    guards: [ { jwt: { keys: [ { secret: "\${JWT_SECRET}" } ], algorithms: [ HS256 ], audience: "*" } } ]
-`
-  const before = await startGateway(t, yaml, options)
-  assert.equal(await before.stop(), 0)
-  assert.ok(!readFileSync(join(folder, 'last-good-plan.json'), 'utf8').includes(Buffer.from(secret).toString('base64')))
-  const after = await startGateway(t, `${yaml}nonsense: true\n`, { ...options, args: ['--last-good'] })
-  assert.equal(
-    (await fetch(new URL('/a', after.readyLine.split(' ')[1]), { headers: { authorization: 'Bearer a.b.c' } })).status,
-    503,
+  const [ofVariable, ofFile, written] = ['variable', 'file', 'text'].map(
+    where => `a-secret-of-a-${where}-of-many-bytes`,
   )
+  writeFileSync(join(folder, 'secret'), `${ofFile}\n`)
+  const options = { env: { POLYGATE_STATE_DIR: folder, JWT_SECRET: ofVariable! } }
+  const route = (name: string, key: string): string =>
+    `  - { name: ${name}, match: { path: /${name} }, respond: {}, guards: [ { anyOf: [ { allOf: [ { jwt: { keys: [ { ${key} } ], algorithms: [ HS256 ], audience: "*" } } ] } ] } ] }\n`
+  const yaml = `routes:
+${route('variable', 'secret: "${JWT_SECRET}"')}${route('file', `secretFile: "${join(folder, 'secret')}"`)}${route('text', `secret: ${written}`)}`
+  const statuses = async (gateway: RunningGateway): Promise<number[]> => {
+    const found: number[] = []
+    for (const [path, secret] of [
+      ['variable', ofVariable],
+      ['file', ofFile],
+      ['text', written],
+    ] as const) {
+      const claims = { sub: 'alice', exp: Math.floor(Date.now() / 1000) + 60 }
+      const token = await new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).sign(Buffer.from(secret!))
+      found.push(await statusWith(gateway, token, `/${path}`))
+    }
+    return found
+  }
+  const before = await startGateway(t, yaml, options)
+  assert.deepEqual(await statuses(before), [200, 200, 200])
+  assert.equal(await before.stop(), 0)
+  const saved = readFileSync(join(folder, 'last-good-plan.json'), 'utf8')
+  for (const secret of [ofVariable, ofFile, written]) {
+    assert.ok(!saved.includes(secret!) && !saved.includes(Buffer.from(secret!).toString('base64')))
+  }
+  const after = await startGateway(t, `${yaml}nonsense: true\n`, { ...options, args: ['--last-good'] })
+  const port = Number(new URL(after.readyLine.split(' ')[1]!).port)
+  assert.deepEqual(await statuses({ ...after, url: `http://127.0.0.1:${port}` }), [200, 200, 503])
+  assert.match(after.logs(), /cannot be had.*route text, jwt: its secret stood in the configuration itself/)
 })

@@ -7,7 +7,6 @@ import { addLimit, ownLimits, withOwnLimits } from './compile-limits.ts'
 import type { CheckPlan, ConsumerKeyPlan, ConsumerPasswordPlan, ConsumerPlan, GuardPlan } from './plan.ts'
 import { signatureGuardPlan, signingPlans, type KeySources } from './compile-signatures.ts'
 import { jwtGuardPlan, subjectPlans } from './compile-jwt.ts'
-import type { NamedFiles } from './named-files.ts'
 import type { ConsumerConfig, RouteConfig } from './schema.ts'
 import type { SignatureScheme } from './signature-schemes.ts'
 
@@ -41,26 +40,26 @@ function passwordPlan(consumer: string, password: ConsumerConfig['passwords'][nu
 }
 
 /** What guards are read with, and need to know of other routes and of consumers. */
-export interface GuardContext {
-  readonly files: NamedFiles
-  readonly absolute: (file: string) => string
+export interface GuardContext extends KeySources {
   /** Consumers have limits of their own. */
   readonly anyOwnLimits: boolean
   readonly longestSkews: ReadonlyMap<SignatureScheme, number>
 }
 
 /** In their order. */
-export function guardPlans(route: RouteConfig, context: GuardContext): readonly GuardPlan[] {
+export function guardPlans(route: RouteConfig, index: number, context: GuardContext): readonly GuardPlan[] {
   const plans: GuardPlan[] = []
-  const lookers = (guard: LookerConfig): CheckPlan[] => lookerPlans(guard, context)
-  for (const guard of route.guards) {
-    const { anyOf, allOf } = guard
-    plans.push(...lookers(guard), ...(allOf ?? []).flatMap(lookers))
+  /** Of a guard and what must hold beside it; `place`: where it stands in the configuration. */
+  const lookers = (guard: LookerConfig & { allOf: readonly LookerConfig[] | null }, place: Place): CheckPlan[] => [
+    ...lookerPlans(guard, place, context),
+    ...(guard.allOf ?? []).flatMap((one, at) => lookerPlans(one, [...place, 'allOf', at], context)),
+  ]
+  for (const [at, guard] of route.guards.entries()) {
+    const { anyOf } = guard
+    const place = ['routes', index, 'guards', at]
+    plans.push(...lookers(guard, place))
     if (anyOf !== null) {
-      plans.push({
-        kind: 'any',
-        of: anyOf.map(one => [...lookers(one), ...(one.allOf ?? []).flatMap(lookers)]),
-      })
+      plans.push({ kind: 'any', of: anyOf.map((one, nth) => lookers(one, [...place, 'anyOf', nth])) })
     }
     addLimit(plans, route.name, guard)
   }
@@ -69,11 +68,14 @@ export function guardPlans(route: RouteConfig, context: GuardContext): readonly 
 
 type GuardConfig = RouteConfig['guards'][number]
 
+type Place = readonly (string | number)[]
+
 /** Guards that count nothing. */
 type LookerConfig = Omit<GuardConfig, 'rateLimit' | 'quota' | 'concurrency' | 'anyOf' | 'allOf'>
 
 function lookerPlans(
   { key, basic, ipAllow, ipDeny, signature, jwt, clientCertificate }: LookerConfig,
+  place: Place,
   context: GuardContext,
 ): CheckPlan[] {
   const plans: CheckPlan[] = []
@@ -82,7 +84,7 @@ function lookerPlans(
   if (key !== null) plans.push(keyGuardPlan(key))
   if (basic !== null) plans.push({ kind: 'basic', realm: basic.realm })
   if (signature !== null) plans.push(signatureGuardPlan(signature, context.longestSkews))
-  if (jwt !== null) plans.push(jwtGuardPlan(jwt, context))
+  if (jwt !== null) plans.push(jwtGuardPlan(jwt, [...place, 'jwt'], context))
   if (clientCertificate !== null) {
     plans.push({ kind: 'certificate', headers: clientCertificate.headers.map(part => certificateHeaders[part]) })
   }

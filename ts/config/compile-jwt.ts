@@ -1,6 +1,7 @@
 // Guards for tokens of the validated configuration -> plan. Called by compile-guards. Keys are read here, from what the
 // rules have looked at before.
 import type { GuardContext } from './compile-guards.ts'
+import { secretPlace } from './compile-signatures.ts'
 import { isSymmetric, readJwks, readPublicKey, type JwtAlgorithm, type JwtKeyPlan } from './jwt-keys.ts'
 import type { JwtGuardPlan, JwtRequirementPlan, SubjectPlan } from './plan.ts'
 import type { ConsumerConfig, RouteConfig } from './schema.ts'
@@ -13,14 +14,15 @@ export const subjectPlans = (name: string, { jwt }: ConsumerConfig): SubjectPlan
     ? [{ subject: name, issuer: null }]
     : jwt.map(one => (typeof one === 'string' ? { subject: one, issuer: null } : { ...one }))
 
-export function jwtGuardPlan(config: JwtConfig, sources: GuardContext): JwtGuardPlan {
+/** `place`: where it stands in the configuration. */
+export function jwtGuardPlan(config: JwtConfig, place: Place, sources: GuardContext): JwtGuardPlan {
   const { audience, consumerClaim, issuer } = config
   const audiences = list(audience)
   return {
     kind: 'jwt',
     ...placeOf(config),
     forward: config.forward,
-    ...keysOf(config, sources),
+    ...keysOf(config, place, sources),
     algorithms: [...config.algorithms],
     issuers: list(issuer),
     audiences: audiences.includes('*') ? null : audiences,
@@ -46,8 +48,10 @@ function placeOf({ header, query, cookie }: JwtConfig): Pick<JwtGuardPlan, 'from
 /** An issuer that has several keys says in its tokens which it was; of keys that are listed here, each may be it. */
 function keysOf(
   { jwks, jwksFile, keys, algorithms }: JwtConfig,
-  { files, absolute }: GuardContext,
+  place: Place,
+  sources: GuardContext,
 ): Pick<JwtGuardPlan, 'jwks' | 'keys' | 'mostWithoutId' | 'files'> {
+  const { files, absolute } = sources
   if (jwks !== null) return { jwks: new URL(jwks).href, keys: [], mostWithoutId: 1, files: [] }
   const text = (file: string): string => files.get(file)?.text ?? ''
   if (jwksFile !== null) {
@@ -55,20 +59,24 @@ function keysOf(
     const read = readJwks(Buffer.from(text(file), 'latin1').toString())
     return { jwks: null, keys: read.keys, mostWithoutId: 1, files: [file] }
   }
-  const named = (keys ?? []).map(({ publicKeyFile }) => (publicKeyFile === null ? null : absolute(publicKeyFile)))
-  const plans = (keys ?? []).map((key, at) => keyPlan(key, named[at] ? text(named[at]) : key.publicKey, algorithms))
-  return { jwks: null, keys: plans, mostWithoutId: plans.length, files: named.filter(file => file !== null) }
+  const plans = (keys ?? []).map((key, at) => keyPlan(key, [...place, 'keys', at], algorithms, sources))
+  const named = (keys ?? []).flatMap(({ publicKeyFile: file }) => (file === null ? [] : [absolute(file)]))
+  return { jwks: null, keys: plans, mostWithoutId: plans.length, files: named }
 }
 
-function keyPlan({ id, secret, encoding }: KeyConfig, pem: string | null, wanted: readonly JwtAlgorithm[]): JwtKeyPlan {
-  if (pem === null) {
-    const bytes = Buffer.from(secret ?? '', encoding === 'text' ? 'utf8' : 'base64')
-    return { id, algorithms: wanted.filter(isSymmetric), spki: null, secret: bytes.toString('base64') }
+type Place = readonly (string | number)[]
+
+function keyPlan(key: KeyConfig, place: Place, wanted: readonly JwtAlgorithm[], sources: GuardContext): JwtKeyPlan {
+  const { id, publicKey, publicKeyFile: file } = key
+  if (publicKey === null && file === null) {
+    return { id, algorithms: wanted.filter(isSymmetric), spki: null, secret: secretPlace(key, place, sources) }
   }
-  const key = readPublicKey(pem)
+  const read = readPublicKey(
+    file === null ? (publicKey ?? '') : (sources.files.get(sources.absolute(file))?.text ?? ''),
+  )
   // The rules have read it before; a failure here is a fault of ours.
-  if (typeof key === 'string') throw new TypeError('an unread key reached the compiler')
-  return { id, algorithms: key.algorithms.filter(one => wanted.includes(one)), spki: key.spki, secret: null }
+  if (typeof read === 'string') throw new TypeError('an unread key reached the compiler')
+  return { id, algorithms: read.algorithms.filter(one => wanted.includes(one)), spki: read.spki, secret: null }
 }
 
 type Wanted = JwtConfig['requiredClaims'] extends ReadonlyMap<string, infer W> ? W : never

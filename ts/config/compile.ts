@@ -44,8 +44,7 @@ export function compile(config: Config, options: CompileOptions): Plan {
   const sources = { secrets, files: options.files, absolute, variableAt: options.variableAt }
   const consumers = [...config.consumers].map(([name, consumer]) => consumerPlan(name, consumer, sources))
   const context = {
-    files: options.files,
-    absolute,
+    ...sources,
     longestSkews: longestSkews(config.routes),
     anyOwnLimits: consumers.some(consumer => consumer.limits.length > 0),
   }
@@ -198,7 +197,7 @@ function routePlan(
       priority: match.priority,
     },
     action: actionPlan(route, upstreamNames),
-    guards: guardPlans(route, context),
+    guards: guardPlans(route, index, context),
     cors:
       (route.cors && {
         ...route.cors,

@@ -26,8 +26,8 @@ export interface JwtKeyPlan {
   readonly algorithms: readonly JwtAlgorithm[]
   /** A public key: SubjectPublicKeyInfo, DER in base64. */
   readonly spki: string | null
-  /** A shared secret, base64; '' in a plan kept on disk. */
-  readonly secret: string | null
+  /** A shared secret: its place in the plan's `secrets`. */
+  readonly secret: number | null
 }
 
 export interface KeysRead {

@@ -53,7 +53,9 @@ export function loadNamedFiles(root: Node, folder: string, problems: Problems): 
       if (kind !== 'jwt') continue
       reader.whole(child(node, 'jwksFile'), under(trail, 'jwksFile'))
       for (const [at, key] of itemsOf(child(node, 'keys')).entries()) {
-        reader.whole(child(key, 'publicKeyFile'), under(under(under(trail, 'keys'), at), 'publicKeyFile'))
+        for (const name of ['secretFile', 'publicKeyFile']) {
+          reader.whole(child(key, name), under(under(under(trail, 'keys'), at), name))
+        }
       }
     }
   }

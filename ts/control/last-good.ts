@@ -2,7 +2,7 @@
 // that moment. Written after each successful switch; that it cannot be written is the caller's warning, never a failure.
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import type { CheckPlan, GuardPlan, Plan } from '../config/plan.ts'
+import type { Plan } from '../config/plan.ts'
 import { packageVersion } from '../shared/native.ts'
 
 interface LastGood {
@@ -34,24 +34,13 @@ export function saveLastGood(file: string, plan: Plan): void {
 
 /** Private keys and secrets stay where their owner has put them. */
 function withoutFiles(plan: Plan): Plan {
-  const routes = plan.routes.map(route => ({ ...route, guards: route.guards.map(guardWithoutSecrets) }))
   const secrets = plan.secrets.map(secret => ({ ...secret, value: '' }))
   return {
     ...plan,
     secrets,
-    routes,
     listen: plan.listen.map(one => (one.tls ? { ...one, tls: { ...one.tls, contents: {} } } : one)),
   }
 }
-
-const guardWithoutSecrets = (guard: GuardPlan): GuardPlan =>
-  guard.kind === 'any'
-    ? { kind: 'any', of: guard.of.map(all => all.map(checkWithoutSecrets)) }
-    : checkWithoutSecrets(guard)
-
-/** Tokens that were verified with it cannot be, then. */
-const checkWithoutSecrets = <C extends CheckPlan>(check: C): C =>
-  check.kind === 'jwt' ? { ...check, keys: check.keys.filter(({ secret }) => secret === null) } : check
 
 /** Throws an Error with the reason where there is no usable one. */
 export function readLastGood(file: string): { plan: Plan; savedAt: string } {

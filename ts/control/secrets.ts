@@ -1,6 +1,7 @@
 // The secrets of a plan that comes from disk, which holds none: read again from where they came. What cannot be had stays
 // out: requests signed with it are refused. Called by control when it starts on the last good plan.
 import { readFileSync } from 'node:fs'
+import { checksOf } from '../config/checks.ts'
 import { readFailure } from '../config/files.ts'
 import type { Plan, SecretPlan } from '../config/plan.ts'
 import { secretBytes } from '../config/secrets.ts'
@@ -39,7 +40,12 @@ function valueOf({ variable, file, encoding }: SecretPlan, environment: NodeJS.P
   return said(secretBytes(Buffer.from(text), encoding), variable)
 }
 
-const ownersOf = ({ consumers }: Plan, place: number): string[] =>
-  consumers.flatMap(({ name, signing }) =>
+function ownersOf({ consumers, routes }: Plan, place: number): string[] {
+  const signing = consumers.flatMap(({ name, signing }) =>
     signing.flatMap(({ secret, scheme }) => (secret === place ? [`consumer ${name}, ${scheme}`] : [])),
   )
+  const tokens = routes.filter(({ guards }) =>
+    checksOf(guards).some(check => check.kind === 'jwt' && check.keys.some(({ secret }) => secret === place)),
+  )
+  return [...signing, ...tokens.map(({ name }) => `route ${name}, jwt`)]
+}

@@ -12,6 +12,7 @@ import {
 import type { NamedFiles } from '../named-files.ts'
 import { child, describe, entriesOf, has, itemsOf, textOf, type Node } from '../nodes.ts'
 import { trailOf, under, type Problems, type Trail } from '../problems.ts'
+import { secretBytes, secretEncodings } from '../secrets.ts'
 import { placedChecks, together, type PlacedCheck } from './placed-checks.ts'
 import { misfit, type Rule } from './rule.ts'
 
@@ -139,12 +140,15 @@ function keyProblems(
   read: (file: string) => string | undefined,
   problems: Problems,
 ): void {
-  const secret = child(key, 'secret')
-  if (secret) {
-    const problem = secretProblem(textOf(secret) ?? '', textOf(child(key, 'encoding')) ?? 'text', wanted)
-    if (problem !== null)
-      problems.add(secret.offset, under(trail, 'secret'), `found a value that is not shown, expected ${problem}`)
-    return
+  for (const name of ['secret', 'secretFile']) {
+    const node = child(key, name)
+    if (!node) continue
+    const text = name === 'secret' ? textOf(node) : read(textOf(node) ?? '')
+    const raw = Buffer.from(text ?? '', name === 'secret' ? 'utf8' : 'latin1')
+    const problem = text === undefined ? null : secretProblem(raw, key, name === 'secretFile', wanted)
+    if (problem === null) return
+    const found = name === 'secret' ? 'found a value that is not shown' : `found in ${describe(node)} something else`
+    return problems.add(node.offset, under(trail, name), `${found}, expected ${problem}`)
   }
   const encoding = child(key, 'encoding')
   if (encoding) problems.add(encoding.offset, under(trail, 'encoding'), 'found without secret: PEM says it itself')
@@ -162,14 +166,15 @@ function keyProblems(
   }
 }
 
-function secretProblem(text: string, encoding: string, wanted: readonly JwtAlgorithm[]): string | null {
+function secretProblem(raw: Buffer, key: Node, fromFile: boolean, wanted: readonly JwtAlgorithm[]): string | null {
   const symmetric = wanted.filter(isSymmetric)
   if (symmetric.length === 0) return 'a public key: algorithms lists none that has a secret'
-  const bytes = Buffer.from(text, encoding === 'base64' ? 'base64' : 'utf8')
-  if (encoding === 'base64' && bytes.toString('base64') !== text) return 'base64'
+  const written = textOf(child(key, 'encoding')) ?? 'text'
+  const encoding = secretEncodings.find(one => one === written)
+  const secret = encoding === undefined ? null : secretBytes(raw, encoding, fromFile)
+  if (secret === null || typeof secret === 'string') return secret
   const least = Math.max(...symmetric.map(leastSecretBytes))
-  if (bytes.length < least) return `at least ${least} bytes for ${symmetric.at(-1)}`
-  return bytes.every(byte => byte <= 32) ? 'a secret that is not blank' : null
+  return secret.length < least ? `at least ${least} bytes for ${symmetric.at(-1)}` : null
 }
 
 function fileProblems(

@@ -10,6 +10,7 @@ import {
   requestHeaderName,
 } from '../formats.ts'
 import { jwtAlgorithms } from '../jwt-keys.ts'
+import { secretEncodings } from '../secrets.ts'
 import { either, flag, list, map, object, seconds, text, whole, word } from '../shapes.ts'
 
 const key = object(
@@ -26,7 +27,12 @@ const key = object(
       check: oneLine,
       examples: ['${JWT_SECRET}'],
     }),
-    encoding: word('How the secret is written.', ['text', 'base64'], { default: 'text', examples: ['base64'] }),
+    secretFile: text('File that holds the secret; a line end behind it does not count.', {
+      optional: true,
+      check: fileName,
+      examples: ['./keys/jwt-secret'],
+    }),
+    encoding: word('How the secret is written.', secretEncodings, { default: 'text', examples: ['base64'] }),
     publicKey: text('A public key or certificate in PEM.', {
       optional: true,
       examples: ['-----BEGIN PUBLIC KEY-----\n...'],
@@ -37,7 +43,7 @@ const key = object(
       examples: ['./keys/issuer.pem'],
     }),
   },
-  { oneOf: ['secret', 'publicKey', 'publicKeyFile'], examples: [{ publicKeyFile: './keys/issuer.pem' }] },
+  { oneOf: ['secret', 'secretFile', 'publicKey', 'publicKeyFile'], examples: [{ publicKeyFile: './keys/issuer.pem' }] },
 )
 
 const names = (about: string, example: string) =>

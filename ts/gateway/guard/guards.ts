@@ -145,7 +145,7 @@ function compileCheck(
       return signed.stage
     }
     case 'jwt': {
-      const tokens = jwtGuard(check, { ...options, consumers, count })
+      const tokens = jwtGuard(check, { ...options, secrets: options.plan.secrets, consumers, count })
       undo.push(() => tokens.release())
       return tokens.stage
     }

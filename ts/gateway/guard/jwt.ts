@@ -1,6 +1,6 @@
 // Guard: a JSON Web Token of an issuer that is trusted says who the client is. It is verified below JavaScript, out of the
 // head, in one call; a token of an unknown key waits until control has looked for new keys. Answers as RFC 6750 has it.
-import type { ConsumerPlan, HeaderPair, JwtGuardPlan } from '../../config/plan.ts'
+import type { ConsumerPlan, HeaderPair, JwtGuardPlan, SecretPlan } from '../../config/plan.ts'
 import { GuardOutcome, type CountOutcome } from '../../shared/guard-outcomes.ts'
 import { jwtOutcomes, JwtVerdict, type NativeTokens } from '../../shared/native-jwt.ts'
 import type { RequestHeads } from '../../shared/native-heads.ts'
@@ -15,6 +15,7 @@ export interface JwtGuardOptions {
   readonly exchanges: NativeTokens
   readonly keySets: KeySets
   readonly consumers: Consumers
+  readonly secrets: readonly SecretPlan[]
   readonly count: CountOutcome
   readonly settle: (exchange: Exchange, tag: number, conclude: (exchange: Exchange) => Verdict) => void
 }
@@ -30,7 +31,7 @@ const retryAfter: readonly HeaderPair[] = [['retry-after', '5']]
 export function jwtGuard(plan: JwtGuardPlan, options: JwtGuardOptions): JwtGuard {
   const { exchanges, keySets, settle } = options
   const source = plan.jwks === null ? null : keySets.of(plan.jwks)
-  const own = source === null ? exchanges.jwtKeys(keysJson(plan.keys, plan.mostWithoutId)) : -1
+  const own = source === null ? exchanges.jwtKeys(keysJson(plan.keys, plan.mostWithoutId, options.secrets)) : -1
   const consumers = options.consumers.list.map(({ plan }) => plan)
   let verifier: number
   try {

@@ -2,6 +2,7 @@
 // they change; a request with a token of a key that is not there asks control to look again, which it may do once in a
 // while only: strangers make up ids of keys. One a worker. Fetches nothing itself.
 import type { JwtKeyPlan } from '../../config/jwt-keys.ts'
+import type { SecretPlan } from '../../config/plan.ts'
 import type { Log } from '../../shared/log.ts'
 import type { NativeTokens } from '../../shared/native-jwt.ts'
 
@@ -11,8 +12,11 @@ const askAgainMs = 5000
 const answerMs = 3000
 const maxWaiting = 1000
 
-export const keysJson = (keys: readonly JwtKeyPlan[], mostWithoutId: number): string =>
-  JSON.stringify({ keys, mostWithoutId })
+/** A secret that could not be had (of a plan from disk) verifies nothing. */
+export function keysJson(keys: readonly JwtKeyPlan[], mostWithoutId: number, secrets: readonly SecretPlan[]): string {
+  const whole = keys.map(key => ({ ...key, secret: key.secret === null ? null : (secrets[key.secret]?.value ?? '') }))
+  return JSON.stringify({ keys: whole.filter(({ secret }) => secret !== ''), mostWithoutId })
+}
 
 /** The keys of one URL. */
 export class KeySource {
@@ -29,7 +33,7 @@ export class KeySource {
     this.#url = url
     this.#tokens = tokens
     this.#want = want
-    this.number = tokens.jwtKeys(keysJson([], 1))
+    this.number = tokens.jwtKeys(keysJson([], 1, []))
   }
 
   /** `then` is called when control has looked, or has not answered in time. False: it has looked just now. */
@@ -47,7 +51,7 @@ export class KeySource {
 
   /** Throws what is wrong with them; then it is as it was. */
   replace(keys: readonly JwtKeyPlan[]): void {
-    const number = this.#tokens.jwtKeys(keysJson(keys, 1))
+    const number = this.#tokens.jwtKeys(keysJson(keys, 1, []))
     this.#tokens.dropJwtKeys(this.number)
     this.number = number
   }
