@@ -18,6 +18,7 @@ mod authority;
 mod bytes;
 mod certificate;
 mod compose;
+mod edit_refusal;
 mod fields;
 mod forwarded;
 mod head;
@@ -34,6 +35,7 @@ mod target;
 
 pub use certificate::{Certificate, CertificateField};
 pub use compose::{ComposeError, Forwarding, compose};
+pub use edit_refusal::EditRefusal;
 pub use head::{Flag, Framing, Head, Limits, Method};
 pub use hidden::parameters;
 pub use policy::{Edit, EditKind, HeaderEdits, HostMode, Policy, PolicyError, PolicyOptions};

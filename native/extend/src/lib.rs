@@ -1,0 +1,9 @@
+//! Plugins that run inside the worker's own thread: what they see and may do, and the hosts that call them.
+//!
+//! A host (native libraries behind the C interface, Luau) knows nothing of slots or of Node: it is given a
+//! [`Request`] or a [`Response`] and calls the plugin with it. The addon implements both over a slot's head and edits.
+
+mod request;
+
+pub use polygate_head::EditRefusal;
+pub use request::{Headers, Hook, Request, Response};
