@@ -2,20 +2,26 @@
 //! edits, the request's edits, framing. A field that `Connection` names cannot take away what comes after the client's.
 
 use crate::Certificate;
-use crate::bytes::{ADDRESS, all, is_field_value, push_decimal};
+use crate::bytes::{ADDRESS, all, is_field_value, is_token, push_decimal};
+use crate::head::MAX_METHOD_BYTES;
 use crate::name::Name;
 use crate::policy::{Edit, EditKind, Policy, push_line};
-use crate::{Flag, Framing, Head, Refusal, authority, hidden, path, request_id, target};
+use crate::{EditedHead, Flag, Framing, Head, Refusal, authority, hidden, path, request_id, target};
 
 const CONSUMER_NAME: &[u8] = b"x-consumer-name";
+/// So many edits of one request cost no allocation.
+const FEW_EDITS: usize = 16;
 
 /// What is known only when one request is forwarded. Texts are checked: none can end a line or a request target.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Forwarding<'a> {
+    /// Sent in place of the head's method. The head's framing must suit it.
+    pub method: Option<&'a [u8]>,
     /// Sent in place of the path: begins with `/`, percent-encoded, without query. Normalised like the client's own: a
     /// rewrite may have put captured texts together to a dot segment.
     pub path: Option<&'a [u8]>,
-    /// Sent in place of the client's query, without `?`; empty takes it away.
+    /// Sent in place of the client's query, without `?`; empty takes it away. What the policy hides of the client's own
+    /// is hidden in it too: it may have been made from that.
     pub query: Option<&'a [u8]>,
     /// Sent as `host`, whatever the policy says: `host[:port]`.
     pub host: Option<&'a [u8]>,
@@ -44,6 +50,8 @@ pub struct Forwarding<'a> {
 /// Why no head was written. Each is a fault of the gateway, of its configuration or of a plugin; never the client's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ComposeError {
+    /// The method is no token, or it is CONNECT, or only OPTIONS may have the path `*`.
+    Method,
     /// The path does not begin with `/`, climbs above its root, or has a character that may not stand there.
     Path,
     /// The query has a character that may not stand there.
@@ -67,6 +75,7 @@ pub enum ComposeError {
 impl std::fmt::Display for ComposeError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Method => formatter.write_str("the method to forward is not valid"),
             Self::Path => formatter.write_str("the path to forward is not valid"),
             Self::Query => formatter.write_str("the query to forward is not valid"),
             Self::Host => formatter.write_str("the host to forward is not valid"),
@@ -111,8 +120,56 @@ pub fn compose(
     Ok(())
 }
 
+/// As [`compose`], with the edits of plugins: what they say of method, host, path and query goes before what the
+/// `forwarding` says, and their header edits come after its own.
+pub fn compose_edited(
+    head: EditedHead<'_>,
+    policy: &Policy,
+    forwarding: &Forwarding<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), ComposeError> {
+    let Some(edits) = head.edits() else {
+        return compose(head.head(), policy, forwarding, out);
+    };
+    // A credential that was set for the guards has done its work.
+    let fields = edits.fields().filter(|(edit, after_guards)| *after_guards || !policy.hides(edit.name));
+    let all = forwarding.edits.iter().copied().chain(fields.map(|(edit, _)| edit));
+    let mut few = [Edit::NOTHING; FEW_EDITS];
+    let mut many = Vec::new();
+    let most = forwarding.edits.len() + edits.fields().len();
+    let list: &[Edit<'_>] = if most <= FEW_EDITS {
+        let mut count = 0;
+        for (place, edit) in few.iter_mut().zip(all) {
+            *place = edit;
+            count += 1;
+        }
+        &few[..count]
+    } else {
+        many.extend(all);
+        &many
+    };
+    let forwarding = Forwarding {
+        method: edits.method().or(forwarding.method),
+        path: edits.path().or(forwarding.path),
+        query: edits.query().or(forwarding.query),
+        host: edits.host().or(forwarding.host),
+        edits: list,
+        ..*forwarding
+    };
+    compose(head.head(), policy, &forwarding, out)
+}
+
 fn check(head: &Head, forwarding: &Forwarding<'_>) -> Result<(), ComposeError> {
     let wrong = |text: Option<&[u8]>, is_right: fn(&[u8]) -> bool| text.is_some_and(|text| !is_right(text));
+    let is_method = |text: &[u8]| {
+        is_token(text)
+            && text.len() <= MAX_METHOD_BYTES
+            && text != b"CONNECT"
+            && (text == b"OPTIONS" || forwarding.path.unwrap_or(head.path()) != b"*")
+    };
+    if forwarding.method.is_some_and(|text| !is_method(text)) {
+        return Err(ComposeError::Method);
+    }
     if wrong(forwarding.path, target::is_path) {
         return Err(ComposeError::Path);
     }
@@ -155,7 +212,7 @@ pub(crate) struct Composer<'a> {
 impl Composer<'_> {
     fn request_line(&mut self) -> Result<(), Refusal> {
         let Self { head, policy, forwarding, .. } = *self;
-        self.out.extend_from_slice(head.method_text());
+        self.out.extend_from_slice(forwarding.method.unwrap_or(head.method_text()));
         self.out.push(b' ');
         match forwarding.path {
             Some(path) if path::is_suspicious(path) => path::normalise(path, self.out)?,
@@ -164,14 +221,15 @@ impl Composer<'_> {
         }
         match forwarding.query.or(head.query()) {
             // The client's lone `?` is kept; an empty text in its place takes it away.
-            Some(query) if forwarding.query.is_none() && !policy.hidden_parameters.is_empty() => {
+            Some(query) if query.is_empty() && forwarding.query.is_some() => {}
+            Some(query) if !policy.hidden_parameters.is_empty() => {
                 hidden::write_query(query, &policy.hidden_parameters, self.out);
             }
-            Some(query) if !query.is_empty() || forwarding.query.is_none() => {
+            Some(query) => {
                 self.out.push(b'?');
                 self.out.extend_from_slice(query);
             }
-            _ => {}
+            None => {}
         }
         self.out.extend_from_slice(b" HTTP/1.1\r\nhost: ");
         self.out.extend_from_slice(forwarding.host.or(policy.host.as_deref()).unwrap_or(head.host()));
@@ -265,12 +323,17 @@ impl Composer<'_> {
     }
 
     fn request_edits(&mut self) {
-        let edits = self.forwarding.edits;
+        let (edits, hidden_cookies) = (self.forwarding.edits, &self.policy.hidden_cookies);
         for (index, edit) in edits.iter().enumerate() {
             let undone = edits[index + 1..].iter().any(|later| later.replaces(edit.name));
-            if edit.kind != EditKind::Remove && !undone {
-                push_line(self.out, edit.name, edit.value);
+            if edit.kind == EditKind::Remove || undone {
+                continue;
             }
+            if !hidden_cookies.is_empty() && edit.name.eq_ignore_ascii_case(b"cookie") {
+                hidden::write_cookies(edit.value, hidden_cookies, self.out);
+                continue;
+            }
+            push_line(self.out, edit.name, edit.value);
         }
     }
 

@@ -102,10 +102,21 @@ impl Flag {
 const KEPT_BYTES: usize = 8 * 1024;
 const KEPT_FIELDS: usize = 64;
 
+/// Longest method that is accepted.
+pub const MAX_METHOD_BYTES: usize = 32;
+
+/// Where a text lies in a buffer.
 #[derive(Clone, Copy, Debug, Default)]
-struct Span {
+pub struct Span {
     start: u32,
     end: u32,
+}
+
+impl Span {
+    #[inline]
+    pub fn of(self, bytes: &[u8]) -> &[u8] {
+        &bytes[self.start as usize..self.end as usize]
+    }
 }
 
 impl From<Range<usize>> for Span {
@@ -146,7 +157,7 @@ impl Head {
 
     #[inline]
     fn text(&self, span: Span) -> &[u8] {
-        &self.bytes[span.start as usize..span.end as usize]
+        span.of(&self.bytes)
     }
 
     /// The head as it came.

@@ -19,6 +19,7 @@ mod bytes;
 mod certificate;
 mod compose;
 mod edit_refusal;
+mod edits;
 mod fields;
 mod forwarded;
 mod head;
@@ -34,8 +35,9 @@ mod slots;
 mod target;
 
 pub use certificate::{Certificate, CertificateField};
-pub use compose::{ComposeError, Forwarding, compose};
+pub use compose::{ComposeError, Forwarding, compose, compose_edited};
 pub use edit_refusal::EditRefusal;
+pub use edits::{EditedHead, Edits, check_header};
 pub use head::{Flag, Framing, Head, Limits, Method};
 pub use hidden::parameters;
 pub use policy::{Edit, EditKind, HeaderEdits, HostMode, Policy, PolicyError, PolicyOptions};

@@ -38,6 +38,9 @@ pub struct PolicyOptions {
     pub rfc7239: bool,
     /// The route's edits.
     pub edits: HeaderEdits,
+    /// Headers that the upstream must not see: credentials. They are removed, and what a plugin set for the guards to
+    /// read too. Compared as [`HeaderEdits::remove`].
+    pub hidden_headers: Vec<Vec<u8>>,
     /// Parameters of the query that the upstream must not see: credentials. Compared percent-decoded, with case.
     pub hidden_parameters: Vec<Vec<u8>>,
     /// Cookies that the upstream must not see. Compared with case.
@@ -93,6 +96,7 @@ pub struct Policy {
     replaced_lengths: u64,
     /// [`Name::bit`]s of replaced names.
     pub(crate) replaced_names: u32,
+    hidden_headers: Vec<Vec<u8>>,
     pub(crate) hidden_parameters: Vec<Vec<u8>>,
     pub(crate) hidden_cookies: Vec<Vec<u8>>,
     pub(crate) certificate: Vec<CertificateField>,
@@ -104,6 +108,7 @@ impl Policy {
         let mut policy = Self {
             via: options.via,
             rfc7239: options.rfc7239,
+            hidden_headers: options.hidden_headers,
             hidden_parameters: options.hidden_parameters,
             hidden_cookies: options.hidden_cookies,
             certificate: options.certificate,
@@ -116,7 +121,7 @@ impl Policy {
             policy.host = Some(text);
         }
         let edits = options.edits;
-        for name in edits.remove.iter().chain(edits.set.iter().map(|(name, _)| name)) {
+        for name in edits.remove.iter().chain(edits.set.iter().map(|(name, _)| name)).chain(&policy.hidden_headers) {
             check_name(name)?;
             policy.replaced_lengths |= 1 << (name.len() & 63);
             policy.replaced_names |= Name::meant_by(name).bit();
@@ -134,6 +139,11 @@ impl Policy {
             policy.line_ends.push((name, policy.lines.len()));
         }
         Ok(policy)
+    }
+
+    /// Whether a header carries a credential of this route.
+    pub(crate) fn hides(&self, name: &[u8]) -> bool {
+        self.hidden_headers.iter().any(|other| same_folded(other, name))
     }
 
     /// Whether the client's fields of this name are replaced or removed.
@@ -155,6 +165,8 @@ fn check_name(name: &[u8]) -> Result<(), PolicyError> {
 }
 
 impl Edit<'_> {
+    pub(crate) const NOTHING: Self = Self { kind: EditKind::Remove, name: b"", value: b"" };
+
     pub(crate) fn is_sound(&self) -> bool {
         is_token(self.name)
             && !Name::meant_by(self.name).is_fixed()

@@ -1,6 +1,6 @@
 //! Heads of the requests that are in flight, by slot: a small number that the worker reuses.
 
-use crate::{Head, Limits, Refusal};
+use crate::{EditedHead, Edits, Head, Limits, Refusal};
 
 /// Storage of heads. Grows up to the highest slot used, and keeps its buffers from request to request.
 #[derive(Debug)]
@@ -13,7 +13,17 @@ pub struct Heads {
 #[derive(Debug, Default)]
 struct Slot {
     head: Head,
+    /// Made with the slot's first edit, and kept.
+    edits: Option<Box<Edits>>,
     taken: bool,
+}
+
+impl Slot {
+    fn clear_edits(&mut self) {
+        if let Some(edits) = &mut self.edits {
+            edits.clear();
+        }
+    }
 }
 
 impl Heads {
@@ -49,22 +59,27 @@ impl Heads {
         let place = self.slots.get_mut(slot)?;
         let result = place.head.read(input, &limits);
         place.taken = result.is_ok();
+        place.clear_edits();
         Some(result.map(|()| &place.head))
     }
 
-    /// The head in a slot; None where there is none.
+    /// The head in a slot, as the client sent it; None where there is none.
     pub fn get(&self, slot: usize) -> Option<&Head> {
         self.slots.get(slot).filter(|place| place.taken).map(|place| &place.head)
     }
 
-    /// The first value of a name (compared without case).
-    pub fn header(&self, slot: usize, name: &[u8]) -> Option<&[u8]> {
-        self.get(slot)?.header(name)
+    /// The head in a slot with the edits made so far; None where there is none.
+    pub fn edited(&self, slot: usize) -> Option<EditedHead<'_>> {
+        self.slots
+            .get(slot)
+            .filter(|place| place.taken)
+            .map(|place| EditedHead::new(&place.head, place.edits.as_deref()))
     }
 
-    /// Name and value of each field line; nothing for a free slot.
-    pub fn headers(&self, slot: usize) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.get(slot).into_iter().flat_map(Head::headers)
+    /// The head in a slot, and its edits to add to; None where there is none.
+    pub fn edit(&mut self, slot: usize) -> Option<(&Head, &mut Edits)> {
+        let place = self.slots.get_mut(slot).filter(|place| place.taken)?;
+        Some((&place.head, place.edits.get_or_insert_default()))
     }
 
     /// Frees a slot. A free or unknown one: no-op.
@@ -74,6 +89,7 @@ impl Heads {
         {
             place.taken = false;
             place.head.clear();
+            place.clear_edits();
         }
     }
 }

@@ -3,7 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Reason: a test may panic.
 
-use polygate_head::{Edit, EditKind, Forwarding, Framing, Head, HeaderEdits, Limits, Policy, PolicyOptions, compose};
+use polygate_head::{
+    Edit, EditKind, EditedHead, Edits, Flag, Forwarding, Framing, Head, HeaderEdits, Limits, Policy, PolicyOptions,
+    compose, compose_edited,
+};
 
 /// xorshift64*, seeded by the test: a failure comes again.
 struct Random(u64);
@@ -213,6 +216,56 @@ fn what_is_accepted_is_forwarded_with_one_meaning() {
     }
     // The pieces above are worth nothing if most heads are refused.
     assert!(accepted > 15_000, "only {accepted} heads were accepted");
+}
+
+/// Some edits, of which many are refused.
+fn some_edits(random: &mut Random, head: &Head) -> Edits {
+    let mut edits = Edits::default();
+    for _ in 0..random.below(8) {
+        let mut text = Vec::new();
+        for _ in 0..random.below(4) {
+            text.extend_from_slice(random.one_of(TARGETS));
+        }
+        let (name, value) = (random.one_of(NAMES), random.one_of(VALUES));
+        let _ = match random.below(8) {
+            0 => edits.set_path(&[b"/", &text[..]].concat()),
+            1 => edits.set_query(&text),
+            2 => edits.set_host(&text),
+            3 => edits.set_method(head, random.one_of(METHODS)),
+            4 => edits.append_header(name, value),
+            5 => edits.remove_header(name),
+            _ => edits.set_header(name, value),
+        };
+    }
+    edits
+}
+
+#[test]
+fn what_a_plugin_reads_of_its_edits_is_what_goes_upstream() {
+    let mut random = Random(0x6564_6974);
+    let (mut head, mut out, mut edited) = (Head::default(), Vec::new(), 0);
+    let plain = Forwarding { client_address: b"1.1.1.1", ..Forwarding::default() };
+    for _ in 0..40_000 {
+        if head.read(&some_head(&mut random), &Limits::default()).is_err() || head.has(Flag::CONNECTION_NAMES) {
+            continue;
+        }
+        let edits = some_edits(&mut random, &head);
+        let view = EditedHead::new(&head, Some(&edits));
+        edited += usize::from(view.edits().is_some());
+        out.clear();
+        compose_edited(view, &Policy::default(), &plain, &mut out).unwrap();
+        let context = || format!("{} from {}, {edits:?}", out.escape_ascii(), head.raw().escape_ascii());
+        let sent = Head::parse(&out, &Limits::default()).unwrap_or_else(|refusal| panic!("{refusal}: {}", context()));
+        assert_eq!(sent.method_text(), view.method_text(), "{}", context());
+        assert_eq!(sent.path(), view.path(), "{}", context());
+        assert_eq!(sent.query(), view.query(), "{}", context());
+        assert_eq!(sent.host(), view.host(), "{}", context());
+        assert_eq!(sent.framing(), Framing::None, "{}", context());
+        for name in [&b"x-a"[..], b"x_a", b"cookie"] {
+            assert!(sent.values(name).eq(view.values(name)), "{}: {}", name.escape_ascii(), context());
+        }
+    }
+    assert!(edited > 5_000, "only {edited} heads were edited");
 }
 
 #[test]

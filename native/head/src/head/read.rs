@@ -2,13 +2,11 @@
 
 use std::ops::Range;
 
-use super::{Flag, Head, Limits, Method, Span};
+use super::{Flag, Head, Limits, MAX_METHOD_BYTES, Method, Span};
 use crate::fields::{self, Field};
 use crate::meaning::Meaning;
 use crate::target::Target;
 use crate::{Refusal, authority, bytes, path, request_id, target};
-
-const MAX_METHOD_BYTES: usize = 32;
 
 impl Head {
     /// Reads a complete request head, which ends with its empty line and has nothing after it. One empty line before
