@@ -33,8 +33,13 @@ export interface RequestHeads {
    * Throws TypeError for a slot out of range.
    */
   takeText(slot: number, head: string | Uint8Array): number
-  /** All values of a name (any case), joined by `, `, cookies by `; `; latin-1. undefined: no such field, or no head. */
+  /**
+   * All values of a name (any case), joined by `, `, cookies by `; `; latin-1. undefined: no such field, or no head.
+   * With what plugins have edited, as in `headers`.
+   */
   header(slot: number, name: string): string | undefined
+  /** As `header`, of what the client sent: for the log, and for whom to trust. */
+  sentHeader(slot: number, name: string): string | undefined
   /** Name (lower case), value, name, value, ... in the order they came; latin-1. */
   headers(slot: number): string[]
   /** Forgets a head; a free slot is a no-op. Policies and other slots are untouched. */
@@ -63,6 +68,8 @@ export interface HeadPolicyOptions {
   readonly set: readonly (readonly [name: string, value: string])[]
   readonly append: readonly (readonly [name: string, value: string])[]
   readonly remove: readonly string[]
+  /** Headers that do not go upstream, as `remove`: credentials. Nor does what a plugin set for the guards to read. */
+  readonly hiddenHeaders: readonly string[]
   /** Parameters of the query, percent-decoded, and cookies that do not go upstream: credentials. Compared with case. */
   readonly hiddenParameters: readonly string[]
   readonly hiddenCookies: readonly string[]

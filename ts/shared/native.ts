@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { DirectEvents } from './native-direct.ts'
+import type { NativeEdits, NativeEditsModule } from './native-edits.ts'
 import type { NativeHeads } from './native-heads.ts'
 import type { NativeTokens } from './native-jwt.ts'
 import type { NativeLimitsModule } from './native-limits.ts'
@@ -18,7 +19,7 @@ declare global {
   }
 }
 
-export interface Native extends NativeHeads, NativeLimitsModule, NativePasswordsModule {
+export interface Native extends NativeHeads, NativeLimitsModule, NativePasswordsModule, NativeEditsModule {
   /** Equals package.json's version; a mismatch is refused at load. */
   version(): string
   /** Names of refusals, as `signatureRefusals`. */
@@ -184,7 +185,7 @@ export interface UpstreamClient {
 }
 
 /** What one request needs of the native parts, in as few crossings as there can be. Slots are those of RequestHeads. */
-export interface NativeExchanges extends NativeSignatures, NativeTokens {
+export interface NativeExchanges extends NativeEdits, NativeSignatures, NativeTokens {
   /**
    * In a request handler: reads the head as received into the slot, remembers the client's address, and holds back what
    * follows on the connection until `end`. 0, a code of `headRefusals`, or `headNotSeen`.

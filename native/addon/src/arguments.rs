@@ -146,6 +146,47 @@ impl<const N: usize> Arguments<N> {
         }
     }
 
+    /// Appends a string whose characters stand for bytes, or the bytes of a buffer. A character that no byte stands for
+    /// becomes a NUL, which no grammar of ours lets through. False: it is neither.
+    pub fn append_bytes(&self, index: usize, out: &mut Vec<u8>) -> bool {
+        let start = out.len();
+        // Most texts fit: then there is no need to ask for the length first.
+        let mut room = 512;
+        loop {
+            out.reserve(room);
+            let mut written = 0;
+            // SAFETY: as above; `room` bytes behind the vector's length are reserved, N-API writes at most that many, the
+            // final NUL included, and reports how many without it.
+            let status = unsafe {
+                let end = out.as_mut_ptr().add(start).cast();
+                sys::napi_get_value_string_utf8(self.env, self.values[index], end, room, &raw mut written)
+            };
+            if status != sys::Status::napi_ok {
+                return self.bytes(index).is_ok_and(|bytes| {
+                    out.extend_from_slice(bytes);
+                    true
+                });
+            }
+            // A character that does not fit is left out whole, and none has more than four bytes.
+            if written + 4 < room {
+                // SAFETY: `written` bytes behind the length were just initialised.
+                unsafe { out.set_len(start + written) };
+                break;
+            }
+            let mut length = 0;
+            let (env, value) = (self.env, self.values[index]);
+            // SAFETY: as above; a null buffer asks for the length.
+            unsafe { sys::napi_get_value_string_utf8(env, value, ptr::null_mut(), 0, &raw mut length) };
+            room = length + 8;
+        }
+        if !out[start..].is_ascii() {
+            let text = String::from_utf8_lossy(&out[start..]).into_owned();
+            out.truncate(start);
+            out.extend(text.chars().map(|character| u8::try_from(character).unwrap_or(0)));
+        }
+        true
+    }
+
     /// Puts a string's UTF-8 form into `out`, cut at `most` bytes (and up to three more). False: it is no string.
     #[inline]
     pub fn utf8(&self, index: usize, most: usize, out: &mut Vec<u8>) -> bool {

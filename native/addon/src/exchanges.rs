@@ -23,6 +23,7 @@ use crate::arguments::{Arguments, checked, method, wrong};
 use crate::certificates;
 use crate::consumers::{self, Consumers};
 use crate::direct::{self, Direct};
+use crate::edits;
 use crate::heads::{compose_head, framing_of, release, take_bytes, with_head};
 use crate::jwt::{self, Tokens};
 use crate::keys;
@@ -48,6 +49,8 @@ pub struct Exchanges {
     clients: Vec<(Vec<u8>, u32)>,
     path: Vec<u8>,
     host: Vec<u8>,
+    /// Of one call, kept for the next.
+    pub texts: [Vec<u8>; 2],
     /// By number less 1.
     pub response_edits: Vec<Option<ResponseEdits>>,
     pub consumers: Consumers,
@@ -70,6 +73,7 @@ pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
         clients: Vec::new(),
         path: Vec::new(),
         host: Vec::new(),
+        texts: Default::default(),
         response_edits: Vec::new(),
         consumers: Consumers::default(),
         key_rings: Vec::new(),
@@ -123,9 +127,11 @@ pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
         method(c"dropCertificateRing", certificates::forget, data),
         method(c"findCertificate", certificates::find, data),
     ];
-    // SAFETY: as above; names and callbacks are static.
-    let status = unsafe { sys::napi_define_properties(raw, object.raw(), properties.len(), properties.as_ptr()) };
-    checked(status, "no object was made")?;
+    for properties in [&properties[..], &edits::methods(data)] {
+        // SAFETY: as above; names and callbacks are static.
+        let status = unsafe { sys::napi_define_properties(raw, object.raw(), properties.len(), properties.as_ptr()) };
+        checked(status, "no object was made")?;
+    }
     Ok(Object::from_raw(raw, object.raw()))
 }
 

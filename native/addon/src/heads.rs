@@ -13,7 +13,9 @@ mod options;
 use std::cell::RefCell;
 use std::ptr::NonNull;
 
-use polygate_head::{ComposeError, Flag, Forwarding, Framing, Head, Heads, Limits, Policy, Refusal, compose};
+use polygate_head::{
+    ComposeError, EditedHead, Edits, Flag, Forwarding, Framing, Head, Heads, Limits, Policy, Refusal, compose_edited,
+};
 
 /// Ints of `info`; `HeadInfo` in `ts/shared/native-heads.ts` names them.
 pub const INFO_INTS: usize = 15;
@@ -67,7 +69,7 @@ pub fn take_bytes(instance: usize, slot: usize, head: &[u8]) -> i32 {
     with(instance, |instance| instance.take(slot, head)).unwrap_or(NO_SLOT)
 }
 
-/// Appends the upstream's head of a slot to `out`; after a problem `out` is as it was.
+/// Appends the upstream's head of a slot to `out`, with the slot's edits; after a problem `out` is as it was.
 pub fn compose_head(
     instance: usize,
     slot: usize,
@@ -76,9 +78,9 @@ pub fn compose_head(
     out: &mut Vec<u8>,
 ) -> Result<(), Problem> {
     with(instance, |instance| {
-        let head = instance.heads.get(slot).ok_or(Problem::NoHead)?;
+        let head = instance.heads.edited(slot).ok_or(Problem::NoHead)?;
         let policy = instance.policies.get(policy).and_then(Option::as_ref).ok_or(Problem::NoPolicy)?;
-        compose(head, policy, forwarding, out).map_err(Problem::Compose)
+        compose_edited(head, policy, forwarding, out).map_err(Problem::Compose)
     })
     .unwrap_or(Err(Problem::NoHead))
 }
@@ -88,10 +90,25 @@ pub fn framing_of(instance: usize, slot: usize) -> Framing {
     with(instance, |instance| instance.heads.get(slot).map(Head::framing)).flatten().unwrap_or(Framing::None)
 }
 
-/// Lends the head of a slot to `work`, which must not call into JS.
+/// Lends the head of a slot, as the client sent it, to `work`, which must not call into JS.
 pub fn with_head<R>(instance: usize, slot: usize, work: impl FnOnce(Option<&Head>) -> R) -> R {
     INSTANCES.with_borrow(|instances| {
         work(instances.get(instance).and_then(Option::as_ref).and_then(|instance| instance.heads.get(slot)))
+    })
+}
+
+/// Lends the head of a slot with the edits made so far: what guards and plugins read. `work` must not call into JS.
+pub fn with_edited<R>(instance: usize, slot: usize, work: impl FnOnce(Option<EditedHead<'_>>) -> R) -> R {
+    INSTANCES.with_borrow(|instances| {
+        work(instances.get(instance).and_then(Option::as_ref).and_then(|instance| instance.heads.edited(slot)))
+    })
+}
+
+/// Lends the head of a slot and its edits to `work`, which must not call into JS.
+pub fn with_edits<R>(instance: usize, slot: usize, work: impl FnOnce(Option<(&Head, &mut Edits)>) -> R) -> R {
+    INSTANCES.with_borrow_mut(|instances| {
+        let instance = instances.get_mut(instance).and_then(Option::as_mut);
+        work(instance.and_then(|instance| instance.heads.edit(slot)))
     })
 }
 

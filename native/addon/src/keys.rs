@@ -4,12 +4,12 @@
 #![cfg_attr(test, allow(dead_code))]
 
 use napi::sys;
-use polygate_head::Head;
+use polygate_head::EditedHead;
 use polygate_keys::{Digest, KeyRing, Lookup};
 
 use crate::arguments::{Arguments, wrong};
 use crate::exchanges::this;
-use crate::heads::with_head;
+use crate::heads::with_edited;
 
 /// Below 0 what is no key's number; `KeyLookup` in `ts/shared/native.ts`.
 const MISSING: i32 = -1;
@@ -69,7 +69,7 @@ pub unsafe extern "C" fn find(env: sys::napi_env, info: sys::napi_callback_info)
         // SAFETY: as in `this`.
         let this = unsafe { this(call.data) };
         let Ring { keys, header } = ring(&this.key_rings, call.number_at(0)?)?;
-        let found = with_head(this.heads, call.number_at(1)?, |head: Option<&Head>| {
+        let found = with_edited(this.heads, call.number_at(1)?, |head: Option<EditedHead<'_>>| {
             head.map_or(Lookup::Missing, |head| keys.find(head.values(header)))
         });
         call.integer(number(found))

@@ -5,6 +5,7 @@ mod certificates;
 mod consumers;
 mod direct;
 mod downstream;
+mod edits;
 mod exchanges;
 mod heads;
 mod idle_metrics;

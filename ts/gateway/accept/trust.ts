@@ -22,7 +22,7 @@ export function compileTrust(cidrs: readonly string[], exchanges: NativeExchange
   function clientAddress(exchange: Exchange): string {
     let client = peer(exchange)
     if (!trusts(exchange)) return client
-    const hops = (heads.header(exchange.slot, 'x-forwarded-for') ?? '').split(',')
+    const hops = (heads.sentHeader(exchange.slot, 'x-forwarded-for') ?? '').split(',')
     while (hops.length > 0) {
       const hop = plain(hops.pop()!.trim())
       // What is no address was not written by a proxy that we trust to write one.

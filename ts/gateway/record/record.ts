@@ -62,7 +62,7 @@ export function recordStage(options: RecordOptions): (exchange: Exchange) => voi
       durationMs,
       upstreamMs: exchange.upstreamMs,
       protocol: 'HTTP/1.1',
-      userAgent: heads.header(exchange.slot, 'user-agent') ?? '',
+      userAgent: heads.sentHeader(exchange.slot, 'user-agent') ?? '',
       secretParameters,
     })
   }

@@ -6,7 +6,7 @@ use std::ptr;
 use napi::bindgen_prelude::{Buffer, Env, JsObjectValue, Object, Result, ToNapiValue};
 use napi::{JsValue, sys};
 use napi_derive::napi;
-use polygate_head::{Heads, Refusal};
+use polygate_head::{EditedHead, Heads, Refusal};
 
 use super::options::{HeadForwarding, HeadPolicyOptions, RequestHeadsOptions};
 use super::{FLAGS, INFO_INTS, Instance, SLAB_EXTRA, add, compose_head, forget, limits, take_bytes, with};
@@ -60,6 +60,7 @@ fn create(env: Env, options: &RequestHeadsOptions) -> Result<Object<'static>> {
         value(c"slab", slab.value),
         method(c"takeText", take_text, data),
         method(c"header", header, data),
+        method(c"sentHeader", sent_header, data),
         method(c"headers", headers, data),
         method(c"release", release, data),
         method(c"setLimits", set_limits, data),
@@ -127,6 +128,16 @@ fn take_string(instance: &mut Instance, slot: usize) -> i32 {
 
 /// `header(slot, name)`
 unsafe extern "C" fn header(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    read_header(env, info, false)
+}
+
+/// `sentHeader(slot, name)`
+unsafe extern "C" fn sent_header(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    read_header(env, info, true)
+}
+
+/// `sent`: as the client sent it.
+fn read_header(env: sys::napi_env, info: sys::napi_callback_info, sent: bool) -> sys::napi_value {
     Call::answer(env, info, |call| {
         let slot = call.number_at(0)?;
         let mut name = Vec::new();
@@ -134,7 +145,9 @@ unsafe extern "C" fn header(env: sys::napi_env, info: sys::napi_callback_info) -
             return Err(wrong("a header name was expected"));
         }
         let found = with(instance_of(call), |instance| {
-            let mut values = instance.heads.get(slot)?.values(&name);
+            let head = instance.heads.edited(slot)?;
+            let head = if sent { EditedHead::new(head.head(), None) } else { head };
+            let mut values = head.values(&name);
             let first = values.next()?;
             let Some(second) = values.next() else {
                 return Some(call.latin1(first));
@@ -163,7 +176,7 @@ unsafe extern "C" fn headers(env: sys::napi_env, info: sys::napi_callback_info) 
         let filled = with(instance_of(call), |instance| {
             let mut name = Vec::new();
             let mut index = 0;
-            for (raw_name, value) in instance.heads.headers(slot) {
+            for (raw_name, value) in instance.heads.edited(slot).into_iter().flat_map(EditedHead::headers) {
                 name.clear();
                 name.extend(raw_name.iter().map(u8::to_ascii_lowercase));
                 for text in [&name[..], value] {
