@@ -70,6 +70,7 @@ function routeOf(path: string, hosts: readonly string[], i: number): RoutePlan {
     cors: null,
     requestHeaders: null,
     responseHeaders: null,
+    plugins: [],
     guards: [],
     maxBodyBytes: 0,
     webSocket: false,

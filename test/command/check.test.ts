@@ -19,7 +19,7 @@ test('errors are shown line by line, status 1', async context => {
   assert.deepEqual([status, output], [1, ''])
   assert.deepEqual(errors.split('\n'), [
     'bad.yaml:1:18 listen[0].port: found number 99999, expected a whole number from 0 to 65535',
-    'bad.yaml:2:1 workrs: unknown key, expected one of listen, workers, admin, limits, counting, timeouts, accessLog, forwarded, upstreams, consumers, routes; did you mean workers?',
+    'bad.yaml:2:1 workrs: unknown key, expected one of listen, workers, admin, limits, counting, timeouts, accessLog, forwarded, upstreams, consumers, plugins, routes; did you mean workers?',
     '2 errors',
     '',
   ])

@@ -77,7 +77,7 @@ routes:
     ],
   },
   {
-    title: 'capabilities that are not there',
+    title: 'a plugin that is not there',
     text: `listen: [{ port: 8080 }]
 upstreams: { echo: { peers: [{ url: "http://127.0.0.1:9000" }] } }
 routes:
@@ -85,9 +85,7 @@ routes:
     match: {}
     upstream: echo
     plugins: [x]`,
-    errors: [
-      '7:5 routes[0].plugins: unknown key, expected one of name, match, upstream, respond, redirect, stripPrefix, rewrite, guards, cors, requestHeaders, responseHeaders, maxBodyBytes, webSocket',
-    ],
+    errors: ['7:15 routes[0].plugins[0]: found "x", expected plugins to have it; it has none'],
   },
   {
     title: 'paths',

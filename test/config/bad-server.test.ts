@@ -190,7 +190,7 @@ accessLog: yes`,
     text: `listen: [{ port: 8080 }]
 accesslog: true`,
     errors: [
-      '2:1 accesslog: unknown key, expected one of listen, workers, admin, limits, counting, timeouts, accessLog, forwarded, upstreams, consumers, routes; did you mean accessLog?',
+      '2:1 accesslog: unknown key, expected one of listen, workers, admin, limits, counting, timeouts, accessLog, forwarded, upstreams, consumers, plugins, routes; did you mean accessLog?',
     ],
   },
   {
@@ -209,9 +209,9 @@ forwarded: { trustedProxies: [10.0.0.0/33, "fd00::/129", example.com, 1.2.3.4/8/
   {
     title: 'capabilities that are not there',
     text: `listen: [{ port: 8080 }]
-plugins: {}`,
+stores: {}`,
     errors: [
-      '2:1 plugins: unknown key, expected one of listen, workers, admin, limits, counting, timeouts, accessLog, forwarded, upstreams, consumers, routes',
+      '2:1 stores: unknown key, expected one of listen, workers, admin, limits, counting, timeouts, accessLog, forwarded, upstreams, consumers, plugins, routes',
     ],
   },
 ])

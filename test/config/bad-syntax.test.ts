@@ -129,9 +129,9 @@ __proto__: { a: 1 }
 constructor: 1
 toString: 1`,
     errors: [
-      '2:1 __proto__: unknown key, expected one of listen, workers, admin, limits, counting, timeouts, accessLog, forwarded, upstreams, consumers, routes',
-      '3:1 constructor: unknown key, expected one of listen, workers, admin, limits, counting, timeouts, accessLog, forwarded, upstreams, consumers, routes',
-      '4:1 toString: unknown key, expected one of listen, workers, admin, limits, counting, timeouts, accessLog, forwarded, upstreams, consumers, routes',
+      '2:1 __proto__: unknown key, expected one of listen, workers, admin, limits, counting, timeouts, accessLog, forwarded, upstreams, consumers, plugins, routes',
+      '3:1 constructor: unknown key, expected one of listen, workers, admin, limits, counting, timeouts, accessLog, forwarded, upstreams, consumers, plugins, routes',
+      '4:1 toString: unknown key, expected one of listen, workers, admin, limits, counting, timeouts, accessLog, forwarded, upstreams, consumers, plugins, routes',
     ],
   },
   {
@@ -139,7 +139,7 @@ toString: 1`,
     text: `listen: [{ port: 8080 }]
 1: 2`,
     errors: [
-      '2:1 1: unknown key, expected one of listen, workers, admin, limits, counting, timeouts, accessLog, forwarded, upstreams, consumers, routes',
+      '2:1 1: unknown key, expected one of listen, workers, admin, limits, counting, timeouts, accessLog, forwarded, upstreams, consumers, plugins, routes',
     ],
   },
   {

@@ -92,6 +92,7 @@ routes:
     },
     action: { kind: 'forward', upstream: 1, stripPrefix: '/A', rewrite: null },
     guards: [],
+    plugins: [],
     cors: null,
     requestHeaders: {
       set: [['x-set', '1']],

@@ -65,7 +65,7 @@ routes:
 `)
   assert.deepEqual(lines, [
     '1:18 listen[0].port: found number 99999, expected a whole number from 0 to 65535',
-    '2:1 workrs: unknown key, expected one of listen, workers, admin, limits, counting, timeouts, accessLog, forwarded, upstreams, consumers, routes; did you mean workers?',
+    '2:1 workrs: unknown key, expected one of listen, workers, admin, limits, counting, timeouts, accessLog, forwarded, upstreams, consumers, plugins, routes; did you mean workers?',
     '4:26 upstreams.echo.peers[0].url: found "127.0.0.1", expected a URL, as http://127.0.0.1:9000, https://name or unix:///run/app.sock',
     '4:51 upstreams.echo.retries: found "many", expected a whole number from 0 to 10',
     '6:54 routes[0].upstream: found "ecko", expected one of the upstreams echo; did you mean echo?',

@@ -41,6 +41,7 @@ routes:
     accessLog: false,
     forwarded: { trustedProxies: [], rfc7239: false, via: true },
     consumers: new Map(),
+    plugins: new Map(),
   })
   assert.deepEqual(upstreams.get('a'), {
     peers: [{ url: 'http://127.0.0.1:1', weight: 1, tls: null }],
@@ -64,6 +65,7 @@ routes:
     stripPrefix: null,
     rewrite: null,
     guards: [],
+    plugins: [],
     cors: false,
     requestHeaders: { set: new Map(), append: new Map(), remove: [] },
     responseHeaders: null,

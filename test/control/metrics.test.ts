@@ -65,6 +65,8 @@ test('ten thousand odd methods, routes and statuses add no series', () => {
       errors: [[`upstream-${i}`, 'reset', 1]],
       retries: [[`upstream-${i}`, 1]],
       guards: [[`route-${i}`, 'key', 'unknown', 1]],
+      plugins: [],
+      pluginDurations: [],
       rejections: [],
       accessLogDropped: 0,
       gauges: null,

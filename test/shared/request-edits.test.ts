@@ -21,6 +21,7 @@ const plainPolicy: HeadPolicyOptions = {
   hiddenHeaders: [],
   hiddenParameters: [],
   hiddenCookies: [],
+  certificate: [],
 }
 
 interface Made {

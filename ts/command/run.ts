@@ -95,12 +95,11 @@ export async function runControl(control: Control, log: Log, onReady: (control: 
   return ended
 }
 
-/** `ready http://127.0.0.1:8080 workers=2 plugins=0 front-end="…"`: tools wait for it, and know its words. A plan of this
- *  version has no plugins. */
+/** `ready http://127.0.0.1:8080 workers=2 plugins=3 front-end="…"`: tools wait for it, and know its words. */
 export function readyLine(control: Control): string {
-  const { listen, workers } = control.plan
+  const { listen, workers, plugins } = control.plan
   const url = listen[0] ? listenerUrl(listen[0]) : 'none'
-  return `ready ${url} workers=${workers} plugins=0 front-end="${control.frontEnd}"`
+  return `ready ${url} workers=${workers} plugins=${plugins.length} front-end="${control.frontEnd}"`
 }
 
 /** Beside this file's folder, built or in source. */

@@ -18,6 +18,7 @@ import type {
   HeaderPair,
   ListenPlan,
   Plan,
+  PluginPlan,
   RoutePlan,
   UpstreamPlan,
 } from './plan.ts'
@@ -30,6 +31,7 @@ export interface CompileOptions {
   readonly files: NamedFiles
   /** For the plan's `sourceFiles`. */
   readonly sourceFiles: readonly string[]
+  readonly plugins: readonly PluginPlan[]
   /** `file:line:col` of a route. */
   readonly sourceOf: (routeIndex: number) => string
   /** The environment variable that is all of the text at this place, or null. */
@@ -60,6 +62,7 @@ export function compile(config: Config, options: CompileOptions): Plan {
     consumers,
     secrets: secrets.list,
     counting: { ...counting, file: counting.file === null ? null : absolute(counting.file) },
+    plugins: options.plugins,
     routes: config.routes.map((route, index) => routePlan(route, index, names, limits.maxBodyBytes, context, options)),
     sourceFiles: [...options.sourceFiles],
   }
@@ -198,6 +201,7 @@ function routePlan(
     },
     action: actionPlan(route, upstreamNames),
     guards: guardPlans(route, index, context),
+    plugins: route.plugins.map(name => options.plugins.findIndex(plugin => plugin.name === name)),
     cors:
       (route.cors && {
         ...route.cors,

@@ -324,3 +324,11 @@ export const claimName = (text: string): string | null =>
 
 export const mediaType = (text: string): string | null =>
   /^[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:\/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?$/.test(text) ? null : 'a media type, as at+jwt'
+
+/** A plugin's folder. */
+export const pluginPath = (text: string): string | null =>
+  text === '' || text.includes('\0') ? 'the name of a folder' : null
+
+/** https://semver.org, 2.0.0. */
+export const semanticVersion = (text: string): string | null =>
+  /^\d{1,9}\.\d{1,9}\.\d{1,9}(-[0-9A-Za-z.-]{1,64})?(\+[0-9A-Za-z.-]{1,64})?$/.test(text) ? null : 'a version as 1.0.0'

@@ -1,16 +1,22 @@
 // The schema as JSON Schema (draft 2020-12 and 7 read it alike), for editors: titles, descriptions, examples, defaults.
-// Printed by `polygate schema` and `polygate init`. Says nothing that the shapes do not say.
+// Printed by `polygate schema` and `polygate init`; that of plugin.yaml stands in plugins/contract. Says nothing that the shapes do not say.
+import { manifestShape } from './plugins/manifest.ts'
 import { configShape } from './schema.ts'
 import type { EitherShape, MapShape, NumberShape, ObjectShape, Shape, TextShape } from './shapes.ts'
 import { bytesForm } from './validate.ts'
 
 export type JsonSchema = { [keyword: string]: unknown }
 
-export function configJsonSchema(): JsonSchema {
-  const { patternProperties, ...schema } = objectSchema(configShape)
+export const configJsonSchema = (): JsonSchema => fileSchema(configShape, 'Polygate configuration')
+
+/** Of `plugin.yaml`. */
+export const manifestJsonSchema = (): JsonSchema => fileSchema(manifestShape, 'Manifest of a Polygate plugin')
+
+function fileSchema(shape: ObjectShape, title: string): JsonSchema {
+  const { patternProperties, ...schema } = objectSchema(shape)
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
-    title: 'Polygate configuration',
+    title,
     ...schema,
     properties: {
       $schema: { type: 'string', description: 'Where editors find this schema.' },
@@ -53,6 +59,8 @@ function kindOf(shape: Shape): JsonSchema {
       return { anyOf: [{ type: 'boolean' }, schemaOf(shape.on), fromEnvironment] }
     case 'either':
       return eitherSchema(shape)
+    case 'any':
+      return {}
   }
 }
 

@@ -8,6 +8,7 @@ import { readConfigFile } from './files.ts'
 import { loadNamedFiles } from './named-files.ts'
 import { child, deepest, describe, itemsOf, secretsIn, type Node, type ScalarNode } from './nodes.ts'
 import type { Plan, RoutePlan } from './plan.ts'
+import { loadPlugins } from './plugins/load.ts'
 import { trailOf, type ConfigError, type Problems } from './problems.ts'
 import { rules } from './rules.ts'
 import { soundKeys } from './rules/signing-keys.ts'
@@ -68,12 +69,13 @@ export function readConfig(
     const { line, col } = position(routes[index]!.offset)
     return `${file}:${line}:${col}`
   }
+  const plugins = loadPlugins(config.plugins, root, folder, problems)
   const variableAt = (keys: readonly (string | number)[]): string | null => {
     const node = deepest(root, keys)
     const name = node.kind === 'scalar' ? /^\$\{(\w+)\}$/.exec(node.from ?? '')?.[1] : undefined
     return name !== undefined && environment[name] === (node as ScalarNode).value ? name : null
   }
-  const plan = compile(config, { folder, files, sourceFiles: secretFiles, sourceOf, variableAt })
+  const plan = compile(config, { folder, files, sourceFiles: secretFiles, plugins, sourceOf, variableAt })
   if (checkRoute) checkRoutes(plan, routes, checkRoute, problems)
   return { config, plan, warnings: problems.warnings }
 }

@@ -1,6 +1,7 @@
 // The configuration as a tree that still knows where each value was written: what the YAML parser's own nodes become
 // after aliases, merges and ${NAME} are worked out. Validation and rules read it; nothing changes it.
 import { shorten } from './problems.ts'
+import type { JsonValue } from './shapes.ts'
 
 export interface ScalarNode {
   readonly kind: 'scalar'
@@ -46,6 +47,16 @@ export function nodeOf(value: unknown, offset: number): Node {
     return { kind: 'map', offset, entries }
   }
   return { kind: 'scalar', offset, value: value as ScalarNode['value'], from: null }
+}
+
+/** The plain value of a node. A mapping has no prototype, so that no key of a file means anything to JavaScript. */
+export function plainOf(node: Node): JsonValue {
+  if (node.kind === 'list') return node.items.map(plainOf)
+  if (node.kind === 'scalar') return node.value
+  if (node.kind === 'broken') return null
+  const value = Object.create(null) as Record<string, JsonValue>
+  for (const [key, entry] of node.entries) value[key] = plainOf(entry.node)
+  return value
 }
 
 /** "found …": what stands there, without secrets and in one line. */

@@ -1,8 +1,11 @@
 // The plan: the configuration after validation, with defaults filled in, names turned into indexes and addresses
 // resolved. Control makes it, workers run it. Plain, immutable, serialisable as JSON; nothing here has a method.
 // A route's, upstream's or endpoint's id is its index in its list.
+import type { HookName } from '../shared/plugin-hooks.ts'
 import type { ConsumerPlan, GuardPlan } from './guard-plan.ts'
+import type { RuntimeName } from './plugins/manifest.ts'
 import type { SecretEncoding } from './secrets.ts'
+import type { JsonValue } from './shapes.ts'
 
 export type * from './guard-plan.ts'
 
@@ -23,6 +26,7 @@ export interface Plan {
   readonly sourceFiles: readonly string[]
   /** What workers need and nobody else may see; named by place. */
   readonly secrets: readonly SecretPlan[]
+  readonly plugins: readonly PluginPlan[]
   readonly routes: readonly RoutePlan[]
 }
 
@@ -190,6 +194,8 @@ export interface RoutePlan {
   readonly action: ActionPlan
   /** Checks in their order. */
   readonly guards: readonly GuardPlan[]
+  /** Indexes of plugins, in their order. */
+  readonly plugins: readonly number[]
   readonly cors: CorsPlan | null
   /** Edits of the request that goes upstream, and of the response that comes back. */
   readonly requestHeaders: HeaderEditsPlan | null
@@ -226,6 +232,41 @@ export type ActionPlan =
       readonly body: string
     }
   | { readonly kind: 'redirect'; readonly to: string; readonly status: number }
+
+/** Its id is its index. */
+export interface PluginPlan {
+  /** What the operator calls it; two of one plugin have two. */
+  readonly name: string
+  /** What its manifest calls it. */
+  readonly plugin: string
+  readonly version: string
+  readonly runtime: RuntimeName
+  readonly isolation: 'inline' | 'worker'
+  /** Absolute. */
+  readonly entry: string
+  readonly hooks: readonly HookName[]
+  /** Bytes of a body that it gets as a whole; 0: it gets none. */
+  readonly requestBodyBytes: number
+  readonly responseBodyBytes: number
+  readonly config: JsonValue
+  readonly settings: Readonly<Record<HookName, PluginSettings>>
+  readonly shadow: boolean
+  /** Its JavaScript in one file, with all that it imports, and the map to what its author wrote; null: not JavaScript. */
+  readonly script: PluginScript | null
+  /** Hash over what is loaded: changed code is a changed plan. */
+  readonly fingerprint: string
+}
+
+export interface PluginSettings {
+  readonly timeoutMs: number
+  readonly onFailure: 'closed' | 'open'
+}
+
+export interface PluginScript {
+  readonly code: string
+  /** A source map (version 3), as JSON. */
+  readonly map: string
+}
 
 export type HeaderPair = readonly [name: string, value: string]
 

@@ -2,6 +2,7 @@
 import {
   capturedNames,
   fittingKeys,
+  knownPlugins,
   knownUpstreams,
   reachableRoutes,
   soundCors,
@@ -29,6 +30,7 @@ export const rules: readonly Rule[] = [
   soundHealth,
   uniqueRouteNames,
   knownUpstreams,
+  knownPlugins,
   reachableRoutes,
   fittingKeys,
   capturedNames,

@@ -4,6 +4,7 @@ import { either, object, whole, word, type ValueOf } from './shapes.ts'
 import { consumers } from './schema/consumer.ts'
 import { counting } from './schema/limit.ts'
 import { listen } from './schema/listen.ts'
+import { plugins } from './schema/plugin.ts'
 import { routes } from './schema/route.ts'
 import { accessLog, admin, forwarded, limits, timeouts } from './schema/server.ts'
 import { upstreams } from './schema/upstream.ts'
@@ -31,6 +32,7 @@ export const configShape = object(
     forwarded,
     upstreams,
     consumers,
+    plugins,
     routes,
   },
   {},
@@ -43,5 +45,6 @@ export const isIgnoredRootKey = (key: string): boolean => key === '$schema' || k
 export type Config = ValueOf<typeof configShape>
 export type UpstreamConfig = Config['upstreams'] extends ReadonlyMap<string, infer U> ? U : never
 export type ConsumerConfig = Config['consumers'] extends ReadonlyMap<string, infer C> ? C : never
+export type PluginConfig = Config['plugins'] extends ReadonlyMap<string, infer P> ? P : never
 export type RouteConfig = Config['routes'][number]
 export type ListenConfig = Config['listen'][number]

@@ -55,6 +55,7 @@ class SecretReader {
         const meant = meantForm(shape, node)
         return meant ? this.walk(meant, node, trail) : node
       }
+      case 'any':
       case 'word':
       case 'number':
       case 'flag':

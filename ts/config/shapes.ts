@@ -18,6 +18,8 @@ interface Common<T> {
   readonly secret?: boolean
 }
 
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue }
+
 /** A check of one text: null, or what was expected instead. */
 export type TextCheck = (text: string) => string | null
 
@@ -70,6 +72,10 @@ export interface ToggleShape<T = unknown> extends Common<T> {
   readonly kind: 'toggle'
   readonly on: ObjectShape
 }
+/** Whatever JSON can say: somebody else knows what it has to be. */
+export interface AnyShape<T = unknown> extends Common<T> {
+  readonly kind: 'any'
+}
 /** Several forms of one value. */
 export interface EitherShape<T = unknown> extends Common<T> {
   readonly kind: 'either'
@@ -93,6 +99,7 @@ export type Shape =
   | ObjectShape
   | ToggleShape
   | EitherShape
+  | AnyShape
 
 /** The type of the value that validation gives for a shape. */
 export type ValueOf<S> = S extends { readonly [valueType]?: infer T } ? Exclude<T, undefined> : never
@@ -122,6 +129,12 @@ export const whole = <const O extends Options & Range>(about: string, options: O
   about,
   ...options,
   ...ranged(options),
+})
+
+export const any = <const O extends Options>(about: string, options: O): AnyShape<Maybe<JsonValue, O>> => ({
+  kind: 'any',
+  about,
+  ...options,
 })
 
 export const ratio = <const O extends Options>(about: string, options: O): NumberShape<Maybe<number, O>> => ({

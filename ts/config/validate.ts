@@ -6,6 +6,7 @@ import {
   isFromFile,
   nodeOf,
   numberOf,
+  plainOf,
   textOf,
   type ListNode,
   type MapNode,
@@ -76,6 +77,8 @@ class Reader {
         return this.#toggle(shape, node, trail)
       case 'either':
         return this.#either(shape, node, trail)
+      case 'any':
+        return plainOf(node)
     }
   }
 

@@ -76,6 +76,18 @@ export function exposition(input: ExpositionInput): string {
   )
   keySets(text, input.keySets)
   text.counter(
+    'polygate_plugin_calls_total',
+    'Calls of plugins by how they ended.',
+    ['plugin', 'hook', 'result'],
+    totals.plugins.values(),
+  )
+  text.histogram(
+    'polygate_plugin_duration_seconds',
+    'How long calls of plugins took.',
+    ['plugin', 'hook'],
+    totals.pluginDurations.values(),
+  )
+  text.counter(
     'polygate_front_end_rejections_total',
     'Requests refused before a route was asked.',
     ['reason'],

@@ -73,6 +73,10 @@ export class MetricsTotals {
   readonly retries = new Counters()
   /** route, guard, outcome */
   readonly guards = new Counters()
+  /** plugin, hook, result */
+  readonly plugins = new Counters()
+  /** plugin, hook */
+  readonly pluginDurations = new Histograms()
   readonly rejections = new Counters()
   readonly restarts = new Counters()
   readonly reloads = new Counters()
@@ -99,6 +103,10 @@ export class MetricsTotals {
     this.requestBytes.keepOnly(hasRoute)
     this.guards.keepOnly(hasRoute)
     this.responseBytes.keepOnly(hasRoute)
+    const names = new Set(plan.plugins.map(plugin => plugin.name))
+    const hasPlugin = ([plugin]: readonly string[]): boolean => names.has(plugin!)
+    this.plugins.keepOnly(hasPlugin)
+    this.pluginDurations.keepOnly(hasPlugin)
     this.client.keepOnly(hasUpstream)
     this.errors.keepOnly(hasUpstream)
     this.retries.keepOnly(hasUpstream)
@@ -123,6 +131,8 @@ export class MetricsTotals {
     for (const [upstream, count] of delta.retries) this.retries.add([this.#upstream(upstream)], count)
     for (const [route, guard, outcome, count] of delta.guards)
       this.guards.add([this.#route(route), guard, outcome], count)
+    for (const [plugin, hook, result, count] of delta.plugins) this.plugins.add([plugin, hook, result], count)
+    for (const [plugin, hook, ...numbers] of delta.pluginDurations) this.pluginDurations.add([plugin, hook], numbers)
     for (const [code, count] of delta.rejections) this.rejections.add([code], count)
     this.accessLogDropped += delta.accessLogDropped
     if (delta.gauges && alive) this.#gauges.set(pid, delta.gauges)

@@ -57,6 +57,24 @@ export interface Claims {
   dropClaims(slot: number): void
 }
 
+/** An upstream's reply that plugins have, or get as a whole. */
+export interface CollectedReply {
+  status: number
+  /** Header lines, each as `\r\nname: value`; latin-1. */
+  block: string
+  /** Null where no plugin of the route wants it, or not all is there. */
+  body: Uint8Array | null
+  /** Something of its head is not the upstream's any more. */
+  edited: boolean
+  /** 0: plugins want the head alone. */
+  maxBytes: number
+  readonly chunks: Uint8Array[]
+  bytes: number
+  complete: boolean
+  /** The plugin of the route that has it; -1: none. */
+  pluginAt: number
+}
+
 /** A guard's refusal that has been set aside, since another guard may still let the request in. */
 export interface Refusal {
   readonly answer: Answer
@@ -130,12 +148,15 @@ export class Exchange {
   certified: Consumer | null = null
   /** What a guard has refused it for, for the log: may say more than the client is told. */
   refusedFor: GuardOutcome | null = null
+  /** The stage that has it, or has had it last: its place in the pipeline. */
+  stage = 0
   /** The step of the route's guards that has it, while one answers later. */
   guardStep = 0
   /** Of guards one of which would do. */
   refusals: Refusal[] | null = null
   /** Whoever it was before those. */
   consumerBefore: Consumer | null = null
+  credentialBefore = ''
   /** A guard has claims of the request's token sent upstream. */
   claims: Claims | null = null
   claimsBefore: Claims | null = null
@@ -194,8 +215,21 @@ export class Exchange {
   heldBytes = 0
   /** A signature guard has accepted the head, and waits for the body. */
   signedBodyDue = false
-  /** A guard waits for the whole body, and for no more than this; 0: none does. */
+  /** A guard or a plugin waits for the whole body, and for no more than this; 0: none does. */
   awaitedBytes = 0
+  /** What is held is not what the client sent: a plugin has put it in its place. */
+  bodyReplaced = false
+
+  /** The plugin, of those of the route that have the hook, that has had it last. */
+  pluginAt = 0
+  /** Texts that plugins leave for those after them; null: none has. */
+  context: Map<string, string> | null = null
+  /** The upstream that a plugin has chosen; -1: the route's. */
+  chosenUpstream = -1
+  /** Not streamed on: plugins have it. */
+  collected: CollectedReply | null = null
+  /** Streamed on with the head that plugins have made. */
+  editedReply: CollectedReply | null = null
 
   /** Length of a response of known length, else -1. */
   total = -1
@@ -261,6 +295,7 @@ export class Exchange {
     this.refusedFor = null
     this.refusals = null
     this.consumerBefore = null
+    this.credentialBefore = ''
     this.claims = null
     this.claimsBefore = null
     this.method = ''
@@ -298,12 +333,23 @@ export class Exchange {
     this.signedBodyDue = false
     this.heldBytes = 0
     this.awaitedBytes = 0
+    this.bodyReplaced = false
+    this.context = null
+    this.chosenUpstream = -1
+    this.collected = null
+    this.editedReply = null
     this.total = -1
     this.headSent = false
     this.upstreamPaused = false
     this.upstreamDone = false
     this.unsent = null
     this.unsentOffset = 0
+  }
+
+  /** Somebody has the request for a while: what comes of its body is kept until it goes on. */
+  hold(): Verdict {
+    if (this.framing !== 0) this.held ??= []
+    return Verdict.later
   }
 
   /**
@@ -319,6 +365,13 @@ export class Exchange {
     this.awaitedBytes = maxBytes
     this.resumeClient()
     return Verdict.later
+  }
+
+  /** Goes upstream in place of the client's body, all of which is there. */
+  replaceBody(body: Uint8Array): void {
+    this.held = [body]
+    this.heldBytes = body.byteLength
+    this.bodyReplaced = true
   }
 
   /** Reads nothing more from the client until `resumeClient`. */

@@ -15,6 +15,7 @@ import type { Gateway } from './control-channel.ts'
 import { Phase, type Exchange, type Handshake, type Listener, type RunningPlan, type Verdict } from './exchange.ts'
 import { Exchanges, maxSlots } from './exchanges.ts'
 import { checkTagBit } from './forward/checks.ts'
+import { Plugins } from './extend/plugins.ts'
 import { EndpointRegistry } from './forward/endpoints.ts'
 import type { Upstreams } from './forward/upstreams.ts'
 import { healthGauges, poolGauges } from './forward/gauges.ts'
@@ -59,6 +60,8 @@ export function createGateway(wantKeySet: (url: string) => void): Gateway {
   let accessLog: AccessLog | null = null
   let current: RunningPlan | null = null
   let prepared: Prepared | null = null
+  /** Version of the plan that is being prepared, or is prepared. */
+  let wanted: string | null = null
   let upstreams: Upstreams | null = null
   let draining = false
   let drained: (() => void) | null = null
@@ -68,6 +71,7 @@ export function createGateway(wantKeySet: (url: string) => void): Gateway {
   const limits = new LimitStores(log)
   const passwords = new Passwords(heads, settle)
   const keySets = new KeySets(nativeExchanges, wantKeySet, log)
+  const plugins = new Plugins({ exchanges: nativeExchanges, heads }, log)
 
   const events = frontEnd.hooked ? nativeExchanges.direct(client, onEvents, statusLines.join('\n')) : null
   const commands = new DirectCommands(events?.commands ?? new Int32Array(1), () => nativeExchanges.run())
@@ -196,11 +200,11 @@ export function createGateway(wantKeySet: (url: string) => void): Gateway {
     }
   }
 
-  /** A guard has made up its mind. What it comes from is no callback of the addon, which would do what is written down. */
+  /** A guard or a plugin has made up its mind. What it comes from is no callback of the addon, which would do what is written down. */
   function settle(exchange: Exchange, tag: number, conclude: (exchange: Exchange) => Verdict): void {
     if (exchange.tag !== tag || exchange.phase === Phase.free) return
     try {
-      exchange.running.pipeline.guarded(exchange, conclude(exchange))
+      exchange.running.pipeline.settled(exchange, conclude(exchange))
     } catch (error) {
       broken(exchange, error)
     }
@@ -243,8 +247,8 @@ export function createGateway(wantKeySet: (url: string) => void): Gateway {
     else drainLook = setTimeout(endDrain, drainLookMs)
   }
 
-  function prepare(plan: Plan): Prepared {
-    const next = prepareRunningPlan(plan, {
+  async function prepare(plan: Plan): Promise<Prepared> {
+    const next = await prepareRunningPlan(plan, {
       client,
       heads,
       exchanges: nativeExchanges,
@@ -254,6 +258,7 @@ export function createGateway(wantKeySet: (url: string) => void): Gateway {
       webSockets,
       limits,
       passwords,
+      plugins,
       accessLogs,
       metrics,
       respond,
@@ -268,6 +273,18 @@ export function createGateway(wantKeySet: (url: string) => void): Gateway {
       next.running.release()
       throw error
     }
+  }
+
+  /** Of the plan that was to come next; one that is still being made is given up when it is done. */
+  function giveUp(): void {
+    wanted = null
+    if (prepared !== null) abandon(prepared)
+    prepared = null
+  }
+
+  function abandon({ listeners: opened, running }: Prepared): void {
+    opened.abort()
+    running.release()
   }
 
   function commit(next: Prepared): void {
@@ -294,11 +311,12 @@ export function createGateway(wantKeySet: (url: string) => void): Gateway {
   }
 
   return {
-    // eslint-disable-next-line @typescript-eslint/require-await -- Reason: the channel takes a promise; this one throws into it.
     async prepare(plan) {
-      prepared?.listeners.abort()
-      prepared = null
-      prepared = prepare(plan)
+      giveUp()
+      wanted = plan.version
+      const next = await prepare(plan)
+      if (wanted === plan.version) prepared = next
+      else abandon(next)
     },
     // eslint-disable-next-line @typescript-eslint/require-await -- Reason: as above.
     async commit(version) {
@@ -306,13 +324,11 @@ export function createGateway(wantKeySet: (url: string) => void): Gateway {
         throw new Error(`plan ${version} is not prepared`)
       const next = prepared
       prepared = null
+      wanted = null
       commit(next)
     },
     abort(version) {
-      if (prepared === null || prepared.running.plan.version !== version) return
-      prepared.listeners.abort()
-      prepared.running.release()
-      prepared = null
+      if (wanted === version) giveUp()
     },
     drain(deadlineMs) {
       draining = true

@@ -13,6 +13,9 @@ import { compileForwardRoutes } from './forward/routes.ts'
 import { Upstreams } from './forward/upstreams.ts'
 import type { WebSockets } from './forward/web-socket.ts'
 import { webSocketForward } from './forward/web-socket-forward.ts'
+import { createApplier } from './extend/apply.ts'
+import { compileExtend } from './extend/extend.ts'
+import type { Plugins } from './extend/plugins.ts'
 import { crossOrigin } from './guard/cors.ts'
 import { guardStage } from './guard/guard.ts'
 import { compileGuards } from './guard/guards.ts'
@@ -42,6 +45,7 @@ export interface WorkerParts {
   readonly limits: LimitStores
   readonly passwords: Passwords
   readonly keySets: KeySets
+  readonly plugins: Plugins
   readonly accessLogs: AccessLogs
   readonly metrics: WorkerMetrics
   readonly respond: Respond
@@ -60,7 +64,7 @@ export interface PreparedPlan {
   readonly upstreams: Upstreams
 }
 
-export function prepareRunningPlan(plan: Plan, parts: WorkerParts): PreparedPlan {
+export async function prepareRunningPlan(plan: Plan, parts: WorkerParts): Promise<PreparedPlan> {
   const { client, heads, exchanges, commands, limits, accessLogs, respond } = parts
   const undo: (() => void)[] = []
   try {
@@ -73,6 +77,17 @@ export function prepareRunningPlan(plan: Plan, parts: WorkerParts): PreparedPlan
     const counted = parts.metrics.forPlan(plan)
     const requestLog = plan.accessLog === null ? null : accessLogs.open(plan.accessLog)
     const { trusts, clientAddress } = compileTrust(plan.forwarded.trustedProxies, exchanges, heads)
+    const held = await parts.plugins.hold(plan.plugins)
+    undo.push(() => held.release())
+    const extend = compileExtend({
+      plan,
+      plugins: held.list,
+      client,
+      apply: createApplier(plan, exchanges),
+      metrics: counted,
+      settle: parts.settle,
+      guardsPassed: exchange => exchanges.guardsPassed(exchange.slot),
+    })
     const cors = crossOrigin(plan, heads)
     const guards = compileGuards({
       plan,
@@ -84,6 +99,7 @@ export function prepareRunningPlan(plan: Plan, parts: WorkerParts): PreparedPlan
       clientAddress,
       trusts,
       metrics: counted,
+      authenticate: extend.authenticate,
       settle: parts.settle,
     })
     undo.push(() => guards?.release())
@@ -97,6 +113,7 @@ export function prepareRunningPlan(plan: Plan, parts: WorkerParts): PreparedPlan
       }),
       match: matchStage(plan, heads, (exchange, routeId) => cors?.annotate(exchange, routeId)),
       guard: guardStage(cors, guards),
+      extend: extend.stages,
       local: localStage(plan),
       forward: forwardStage({
         client,

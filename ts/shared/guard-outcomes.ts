@@ -78,6 +78,11 @@ const outcomes = {
   certificateAmbiguous: ['clientCertificate', 'ambiguous'],
   certificateUnknown: ['clientCertificate', 'unknown'],
   certificateExpired: ['clientCertificate', 'expired'],
+  pluginAdmitted: ['plugin', 'admitted'],
+  /** No plugin that could have known who the client is has named anybody. */
+  pluginMissing: ['plugin', 'missing'],
+  /** A plugin has named somebody whom the configuration does not have. */
+  pluginUnknown: ['plugin', 'unknown'],
 } as const satisfies Record<string, readonly [guard: string, outcome: string]>
 
 /** By number: words for the metrics. */

@@ -25,6 +25,11 @@ export interface NativeEdits {
   setPath(slot: number, path: string): number
   /** Without `?`; '' takes the query away. */
   setQuery(slot: number, query: string): number
+  /** What goes upstream has a body of this length, whatever the client sent. */
+  setBodyLength(slot: number, length: number): number
+  /** Remembers the edits so far; `restoreEdits` undoes those that came after. */
+  saveEdits(slot: number): void
+  restoreEdits(slot: number): void
   /**
    * To be called before hooks that run after the guards: a header that carries a credential on the request's route goes
    * upstream only if it is set after this.

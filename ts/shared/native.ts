@@ -229,6 +229,8 @@ export interface NativeExchanges extends NativeEdits, NativeSignatures, NativeTo
   direct(client: UpstreamClient, onEvents: (count: number) => void, statusLines: string): DirectEvents
   /** Inside `onBatch`: the command `relay` (see DirectCommands) with lines to add, each as `\r\nname: value`. */
   relay(slot: number, row: number, flags: number, edits: number, extra: string): void
+  /** Inside `onBatch`: as `relay`, with another head: its status, and all lines each as `\r\nname: value`. */
+  relayEdited(slot: number, row: number, flags: number, status: number, block: string): void
   /** A whole response of our own. `body`: bytes, or the length of one that is not sent. */
   answer(slot: number, status: number, flags: number, block: string, body: Uint8Array | number): void
   /**

@@ -27,7 +27,7 @@ use crate::upstream::ClientHandle;
 use commands::{COMMAND_INTS, MAX_COMMANDS};
 pub use commands::{run, run_commands};
 use events::{DRAINED, GONE, deliver, note, take};
-pub use responses::{answer, relay};
+pub use responses::{answer, relay, relay_edited};
 
 /// The slots below are those that JavaScript chooses; `firstDirectSlot` in `ts/shared/native-direct.ts`.
 const FIRST_SLOT: usize = 0x8000;

@@ -13,7 +13,7 @@ use polygate_head::{EditRefusal, EditedHead, Edits, Head};
 
 use crate::arguments::{Arguments, method, wrong};
 use crate::exchanges::this;
-use crate::heads::{NO_SLOT, with_edited, with_edits};
+use crate::heads::{NO_SLOT, keep_edits, with_edited, with_edits};
 
 /// Each refusal's detail, in the order of the codes from 1 on.
 #[napi(catch_unwind)]
@@ -22,7 +22,7 @@ pub fn edit_refusals() -> Vec<String> {
 }
 
 /// The functions, as properties of `Exchanges`.
-pub fn methods(data: *mut c_void) -> [sys::napi_property_descriptor; 12] {
+pub fn methods(data: *mut c_void) -> [sys::napi_property_descriptor; 15] {
     [
         method(c"setHeader", set_header, data),
         method(c"appendHeader", append_header, data),
@@ -31,6 +31,9 @@ pub fn methods(data: *mut c_void) -> [sys::napi_property_descriptor; 12] {
         method(c"setHost", set_host, data),
         method(c"setPath", set_path, data),
         method(c"setQuery", set_query, data),
+        method(c"setBodyLength", set_body_length, data),
+        method(c"saveEdits", save, data),
+        method(c"restoreEdits", restore, data),
         method(c"guardsPassed", guards_passed, data),
         method(c"editedMethod", edited_method, data),
         method(c"editedHost", edited_host, data),
@@ -102,6 +105,41 @@ unsafe extern "C" fn guards_passed(env: sys::napi_env, info: sys::napi_callback_
     edit(env, info, |_, edits, []| {
         edits.pass_guards();
         Ok(())
+    })
+}
+
+/// `setBodyLength(slot, length)`
+unsafe extern "C" fn set_body_length(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Arguments::<2>::answer(env, info, |call| {
+        // SAFETY: as in `this`.
+        let this = unsafe { this(call.data) };
+        let (slot, length) = (call.number_at(0)?, call.number_at(1)? as u64);
+        let outcome = with_edits(this.heads, slot, |place| {
+            place.map(|(_, edits)| {
+                edits.set_body_length(length);
+                Ok(())
+            })
+        });
+        call.integer(code(outcome))
+    })
+}
+
+/// `saveEdits(slot)`
+unsafe extern "C" fn save(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    keep(env, info, false)
+}
+
+/// `restoreEdits(slot)`
+unsafe extern "C" fn restore(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    keep(env, info, true)
+}
+
+fn keep(env: sys::napi_env, info: sys::napi_callback_info, back: bool) -> sys::napi_value {
+    Arguments::<1>::answer(env, info, |call| {
+        // SAFETY: as in `this`.
+        let this = unsafe { this(call.data) };
+        keep_edits(this.heads, call.number_at(0)?, back);
+        Ok(Arguments::<1>::undefined())
     })
 }
 

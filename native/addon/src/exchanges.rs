@@ -96,6 +96,7 @@ pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
         method(c"end", end, data),
         method(c"direct", direct::open, data),
         method(c"relay", direct::relay, data),
+        method(c"relayEdited", direct::relay_edited, data),
         method(c"answer", direct::answer, data),
         method(c"run", direct::run, data),
         method(c"listening", direct::listening, data),

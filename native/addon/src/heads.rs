@@ -87,7 +87,7 @@ pub fn compose_head(
 
 /// How the client framed the body of the slot's request.
 pub fn framing_of(instance: usize, slot: usize) -> Framing {
-    with(instance, |instance| instance.heads.get(slot).map(Head::framing)).flatten().unwrap_or(Framing::None)
+    with(instance, |instance| instance.heads.framing(slot)).unwrap_or(Framing::None)
 }
 
 /// Lends the head of a slot, as the client sent it, to `work`, which must not call into JS.
@@ -110,6 +110,13 @@ pub fn with_edits<R>(instance: usize, slot: usize, work: impl FnOnce(Option<(&He
         let instance = instances.get_mut(instance).and_then(Option::as_mut);
         work(instance.and_then(|instance| instance.heads.edit(slot)))
     })
+}
+
+/// Remembers the edits of a slot, or makes them what they were then.
+pub fn keep_edits(instance: usize, slot: usize, restore: bool) {
+    with(instance, |instance| {
+        if restore { instance.heads.restore_edits(slot) } else { instance.heads.save_edits(slot) }
+    });
 }
 
 /// Reads a head into a slot if it needs nothing but to be forwarded: no body, no expectation, no upgrade. False: the

@@ -15,7 +15,7 @@ const KEPT_BYTES: usize = 4 * 1024;
 const KEPT_FIELDS: usize = 32;
 
 /// The edits of one request. Its buffers are kept from request to request.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Edits {
     bytes: Vec<u8>,
     fields: Vec<FieldEdit>,
@@ -23,6 +23,7 @@ pub struct Edits {
     host: Option<Span>,
     path: Option<Span>,
     query: Option<Span>,
+    body_length: Option<u64>,
     guards_passed: bool,
 }
 
@@ -144,6 +145,15 @@ impl Edits {
         self.check_room(text.len())?;
         self.method = Some(self.keep(text));
         Ok(())
+    }
+
+    /// A body of this length goes upstream, whatever the client sent.
+    pub fn set_body_length(&mut self, length: u64) {
+        self.body_length = Some(length);
+    }
+
+    pub(crate) fn body_length(&self) -> Option<u64> {
+        self.body_length
     }
 
     fn check_room(&self, length: usize) -> Result<(), EditRefusal> {

@@ -1,6 +1,6 @@
 //! Heads of the requests that are in flight, by slot: a small number that the worker reuses.
 
-use crate::{EditedHead, Edits, Head, Limits, Refusal};
+use crate::{EditedHead, Edits, Framing, Head, Limits, Refusal};
 
 /// Storage of heads. Grows up to the highest slot used, and keeps its buffers from request to request.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ struct Slot {
     head: Head,
     /// Made with the slot's first edit, and kept.
     edits: Option<Box<Edits>>,
+    /// What they were before a call of a plugin that may fail.
+    saved: Option<Box<Edits>>,
     taken: bool,
 }
 
@@ -80,6 +82,27 @@ impl Heads {
     pub fn edit(&mut self, slot: usize) -> Option<(&Head, &mut Edits)> {
         let place = self.slots.get_mut(slot).filter(|place| place.taken)?;
         Some((&place.head, place.edits.get_or_insert_default()))
+    }
+
+    /// How the body goes upstream; none for a slot without a head.
+    pub fn framing(&self, slot: usize) -> Framing {
+        let Some(place) = self.slots.get(slot).filter(|place| place.taken) else { return Framing::None };
+        let replaced = place.edits.as_deref().and_then(Edits::body_length);
+        replaced.map_or(place.head.framing(), Framing::Length)
+    }
+
+    /// Remembers the edits of a slot, for `restore_edits`.
+    pub fn save_edits(&mut self, slot: usize) {
+        if let Some(place) = self.slots.get_mut(slot) {
+            place.saved.clone_from(&place.edits);
+        }
+    }
+
+    /// Undoes what was edited since `save_edits`.
+    pub fn restore_edits(&mut self, slot: usize) {
+        if let Some(place) = self.slots.get_mut(slot) {
+            place.edits = place.saved.take();
+        }
     }
 
     /// Frees a slot. A free or unknown one: no-op.

@@ -58,6 +58,7 @@ export function planOf(...upstreams: readonly UpstreamPlan[]): Plan {
     counting: { file: null, keys: 1000, replays: 1000 },
     sourceFiles: [],
     secrets: [],
+    plugins: [],
     routes: [],
   }
 }

@@ -15,6 +15,7 @@ const policy = heads.policy({
   set: [],
   append: [],
   remove: [],
+  hiddenHeaders: [],
   hiddenParameters: ['key'],
   hiddenCookies: ['key'],
   certificate: [],

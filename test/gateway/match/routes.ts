@@ -33,6 +33,7 @@ export const routeOf = (options: RouteOptions): RoutePlan => ({
   },
   action: options.action ?? { kind: 'respond', status: 200, headers: [], body: '' },
   guards: [],
+  plugins: [],
   cors: options.cors ?? null,
   requestHeaders: null,
   responseHeaders: null,

@@ -30,6 +30,18 @@ export const knownUpstreams: Rule = (root, problems) => {
   }
 }
 
+export const knownPlugins: Rule = (root, problems) => {
+  const names = [...entriesOf(child(root, 'plugins'))].map(([name]) => name)
+  for (const [index, route] of routesOf(root)) {
+    for (const [at, node] of itemsOf(child(route, 'plugins')).entries()) {
+      const name = textOf(node)
+      if (name === undefined || names.includes(name)) continue
+      const known = names.length === 0 ? 'plugins to have it; it has none' : `one of the plugins ${listed(names)}`
+      misfit(problems, node, trailOf('routes', index, 'plugins', at), `${known}${didYouMean(name, names)}`)
+    }
+  }
+}
+
 const listed = (names: readonly string[]): string =>
   names.length > 12 ? `${names.slice(0, 12).join(', ')} and ${names.length - 12} more` : names.join(', ')
 

@@ -180,6 +180,14 @@ const route = object(
       examples: ['/v2/users/{id}', '/{*}'],
     }),
     guards,
+    plugins: list(
+      'Plugins that run on its requests, in this order.',
+      text('Name of a plugin.', { examples: ['hello'] }),
+      {
+        default: [],
+        examples: [['hello']],
+      },
+    ),
     cors,
     requestHeaders: edits('Edits of the request that goes upstream.', requestHeaderName),
     responseHeaders: edits('Edits of the response.', responseHeaderName),

@@ -67,8 +67,8 @@ export function forwardStage(options: ForwardOptions): Forward {
   function send(exchange: Exchange): Verdict {
     const route = exchange.route as RoutePlan
     if (route.action.kind !== 'forward') return exchange.refuse('internal')
-    exchange.upstream = route.action.upstream
-    if (exchange.framing !== 0) takeHeld(exchange)
+    exchange.upstream = exchange.chosenUpstream < 0 ? route.action.upstream : exchange.chosenUpstream
+    if (exchange.framing !== 0 || exchange.bodyReplaced) takeHeld(exchange)
     return attempt(exchange, exchange.startedAtMs)
   }
 
@@ -91,7 +91,7 @@ export function forwardStage(options: ForwardOptions): Forward {
       exchange.submittedAtMs = nowMs
       upstream.started(index, exchange.attempts, nowMs)
       if (exchange.handshake !== null)
-        return webSocket(exchange, upstream, index, route, hostOf(upstream, index), again)
+        return webSocket(exchange, upstream, index, route, hostOf(exchange, upstream, index), again)
       const ticket = exchange.direct
         ? submitDirect(exchange, upstream, index, route)
         : submit(exchange, upstream, index, route)
@@ -113,7 +113,14 @@ export function forwardStage(options: ForwardOptions): Forward {
 
   /** A request that goes as it came costs no crossing; what becomes of it comes as a row. */
   function submitDirect(exchange: Exchange, upstream: Upstream, index: number, route: ForwardRoute): number {
-    if (route.target !== null || upstream.plan.hostHeader === peerHost) return submit(exchange, upstream, index, route)
+    if (
+      route.target !== null ||
+      upstream.plan.hostHeader === peerHost ||
+      exchange.chosenUpstream >= 0 ||
+      exchange.bodyReplaced
+    ) {
+      return submit(exchange, upstream, index, route)
+    }
     const how = howOf(exchange, trusts(exchange))
     commands.forward(exchange.tag, upstream.endpoint(index).id, submitFlags(exchange), route.policy, how)
     return submittedByCommand
@@ -128,7 +135,7 @@ export function forwardStage(options: ForwardOptions): Forward {
       exchange.slot,
       policy,
       target === null ? null : target(exchange.path, exchange.captures),
-      hostOf(upstream, index),
+      hostOf(exchange, upstream, index),
       howOf(exchange, trusts(exchange)),
       exchange.listener.port,
     )
@@ -230,6 +237,7 @@ export function forwardStage(options: ForwardOptions): Forward {
     exchange.replay = exchange.held ?? []
     exchange.replayBytes = exchange.heldBytes
     exchange.held = null
+    if (exchange.bodyReplaced) exchanges.setBodyLength(exchange.slot, exchange.heldBytes)
   }
 
   return { send, body, settle, abandon }
@@ -257,6 +265,9 @@ function compileHashKey(
   return exchange => firstCookie(heads.header(exchange.slot, 'cookie') ?? '', name) ?? ''
 }
 
-/** The Host to send where it depends on the peer, else null. */
-const hostOf = (upstream: Upstream, index: number): string | null =>
-  upstream.plan.hostHeader === peerHost ? peerAuthority(upstream.plan.endpoints[index]!) : null
+/** The Host to send where it is not what the route's policy says: it depends on the peer, or a plugin chose the upstream. */
+function hostOf(exchange: Exchange, { plan }: Upstream, index: number): string | null {
+  if (plan.hostHeader === peerHost) return peerAuthority(plan.endpoints[index]!)
+  if (exchange.chosenUpstream < 0) return null
+  return plan.hostHeader === 'preserve' ? exchange.host : plan.hostHeader
+}

@@ -16,7 +16,6 @@ export function guardStage(cors: CrossOrigin | null, guards: RouteGuards | null)
 
   function settle(exchange: Exchange, verdict: Verdict): Verdict {
     const program = programOf(exchange)!
-    exchange.awaitedBytes = 0
     const next = nextStep(program, exchange, verdict)
     return next === refused ? refuse(exchange) : runProgram(program, exchange, next)
   }
@@ -32,11 +31,7 @@ export function guardStage(cors: CrossOrigin | null, guards: RouteGuards | null)
             return program === null ? Verdict.next : runProgram(program, exchange, 0)
           },
     settle,
-    recheck(exchange) {
-      if (exchange.awaitedBytes === 0) return Verdict.later
-      exchange.awaitedBytes = 0
-      return runProgram(programOf(exchange)!, exchange, exchange.guardStep)
-    },
+    recheck: exchange => runProgram(programOf(exchange)!, exchange, exchange.guardStep),
     leave(exchange) {
       guards?.leave(exchange)
     },

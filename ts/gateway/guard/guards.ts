@@ -1,7 +1,7 @@
 // Compiles the guards of each route when a plan is prepared. Called by the worker's wiring; guard.ts runs them.
 import { isLimit, runsOfLimits } from '../../config/checks.ts'
 import type { CheckPlan, GuardPlan, Plan } from '../../config/plan.ts'
-import type { CountOutcome, GuardOutcome } from '../../shared/guard-outcomes.ts'
+import { GuardOutcome, type CountOutcome } from '../../shared/guard-outcomes.ts'
 import type { NativeExchanges } from '../../shared/native.ts'
 import type { RequestHeads } from '../../shared/native-heads.ts'
 import type { Exchange, Verdict } from '../exchange.ts'
@@ -9,7 +9,7 @@ import type { Stage } from '../pipeline.ts'
 import { addressGuard } from './address.ts'
 import { basicGuard, knowPasswords, type KnownPasswords } from './basic.ts'
 import { certificateGuard, knowCertificates, type KnownCertificates } from './certificate.ts'
-import { knowConsumers, type Consumers } from './consumers.ts'
+import { credentialOutcome, knowConsumers, type Consumers } from './consumers.ts'
 import { jwtGuard } from './jwt.ts'
 import type { KeySets } from './key-sets.ts'
 import { keyGuard, knowKeys, type KnownKeys } from './key.ts'
@@ -31,6 +31,8 @@ export interface GuardOptions {
   readonly clientAddress: (exchange: Exchange) => string
   /** Whether what the peer says of the client is believed. */
   readonly trusts: (exchange: Exchange) => boolean
+  /** By route id: plugins of which one must name a consumer, before all guards of the route. */
+  readonly authenticate: Authenticators
   readonly metrics: { guard(routeId: number, outcome: GuardOutcome): void }
   /**
    * For a guard that has said `later` and can now say more. `tag` is what the exchange's was when it said so: a request
@@ -38,6 +40,10 @@ export interface GuardOptions {
    */
   readonly settle: (exchange: Exchange, tag: number, conclude: (exchange: Exchange) => Verdict) => void
 }
+
+export type Authenticators = (
+  admit: (exchange: Exchange, consumer: string | null) => Verdict,
+) => readonly (readonly Stage[])[]
 
 export interface RouteGuards {
   /** By route id; null where a route has none. */
@@ -63,7 +69,7 @@ interface Known {
 /** Null where no route has guards: then requests pay for none. */
 export function compileGuards(options: GuardOptions): RouteGuards | null {
   const { plan, exchanges, limits, metrics } = options
-  if (plan.routes.every(({ guards }) => guards.length === 0)) return null
+  if (plan.routes.every(({ guards, plugins }) => guards.length + plugins.length === 0)) return null
   const undo: (() => void)[] = []
   const release = (): void => {
     for (const step of undo.splice(0)) step()
@@ -86,8 +92,8 @@ export function compileGuards(options: GuardOptions): RouteGuards | null {
     undo.push(() => own.release())
     const known: Known = { consumers, keys, passwords, verifiers, certificates, store, own }
     const compile = (check: CheckPlan): Stage => compileCheck(check, known, options, count, undo)
-    const list = plan.routes.map(({ guards }): Program | null => {
-      if (guards.length === 0) return null
+    const plugins = options.authenticate(admitNamed(consumers, count))
+    const list = plan.routes.map(({ guards }, route): Program | null => {
       const runs = runsOfLimits(guards)
       const others = runs.filter(([first]) => isLimit(first!)).length > 1
       const limited = (run: readonly GuardPlan[]): Stage => {
@@ -95,13 +101,14 @@ export function compileGuards(options: GuardOptions): RouteGuards | null {
         undo.push(() => guard.release())
         return guard.stage
       }
-      return compileProgram(
-        runs.map((run): Requirement => {
-          const guard = run[0]!
-          if (guard.kind === 'any') return guard.of.map(all => all.map(compile))
-          return [[isLimit(guard) ? limited(run) : compile(guard)]]
-        }),
-      )
+      const requirements = runs.map((run): Requirement => {
+        const guard = run[0]!
+        if (guard.kind === 'any') return guard.of.map(all => all.map(compile))
+        return [[isLimit(guard) ? limited(run) : compile(guard)]]
+      })
+      const authenticators = plugins[route]!.map(stage => [stage])
+      if (authenticators.length > 0) requirements.unshift(authenticators)
+      return requirements.length === 0 ? null : compileProgram(requirements)
     })
     return {
       list,
@@ -119,6 +126,18 @@ export function compileGuards(options: GuardOptions): RouteGuards | null {
   } catch (error) {
     release()
     throw error
+  }
+}
+
+/** A plugin has named a consumer, or knows no credential of the request. */
+function admitNamed({ list }: Consumers, count: CountOutcome): (exchange: Exchange, name: string | null) => Verdict {
+  const consumers = new Map(list.map(consumer => [consumer.plan.name, consumer]))
+  const { admit, refuse } = credentialOutcome(count, 'Plugin')
+  return (exchange, name) => {
+    if (name === null) return refuse(exchange, GuardOutcome.pluginMissing, 'credentials are needed')
+    const consumer = consumers.get(name)
+    if (consumer === undefined) return refuse(exchange, GuardOutcome.pluginUnknown, 'the credentials are not valid')
+    return admit(exchange, consumer, GuardOutcome.pluginAdmitted)
   }
 }
 

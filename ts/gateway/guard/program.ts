@@ -51,15 +51,16 @@ export function runProgram(program: Program, exchange: Exchange, from: number): 
     const step = program[at]!
     if (step.opens) {
       exchange.consumerBefore = exchange.consumer
+      exchange.credentialBefore = exchange.credential
       exchange.claimsBefore = exchange.claims
     }
     const verdict = step.check(exchange)
     if (verdict === Verdict.later) {
-      waitAt(exchange, at)
-      return Verdict.later
+      exchange.guardStep = at
+      return exchange.hold()
     }
     if (verdict === Verdict.next) at = step.pass
-    else if (step.fail === refused) return refuse(exchange)
+    else if (step.fail === refused || isFinal(exchange)) return refuse(exchange)
     else at = setAside(exchange, step)
   }
   return Verdict.next
@@ -69,13 +70,11 @@ export function runProgram(program: Program, exchange: Exchange, from: number): 
 export function nextStep(program: Program, exchange: Exchange, verdict: Verdict): number {
   const step = program[exchange.guardStep]!
   if (verdict === Verdict.next) return step.pass
-  return step.fail === refused ? refused : setAside(exchange, step)
+  return step.fail === refused || isFinal(exchange) ? refused : setAside(exchange, step)
 }
 
-function waitAt(exchange: Exchange, step: number): void {
-  exchange.guardStep = step
-  if (exchange.framing !== 0) exchange.held ??= []
-}
+/** A plugin's own answer is no refusal that another guard could make good. */
+const isFinal = ({ code }: Exchange): boolean => code === null
 
 function setAside(exchange: Exchange, step: Step): number {
   const { answer, code, detail, refusedFor } = exchange
@@ -85,6 +84,7 @@ function setAside(exchange: Exchange, step: Step): number {
   exchange.detail = ''
   exchange.refusedFor = null
   exchange.consumer = exchange.consumerBefore
+  exchange.credential = exchange.credentialBefore
   if (exchange.claims !== exchange.claimsBefore) {
     exchange.claims?.dropClaims(exchange.slot)
     exchange.claims = exchange.claimsBefore
@@ -98,7 +98,7 @@ function setAside(exchange: Exchange, step: Step): number {
  */
 export function refuse(exchange: Exchange): Verdict {
   const { refusals, answer } = exchange
-  if (refusals === null || answer === null || answer.status >= 500) return Verdict.answer
+  if (refusals === null || answer === null || isFinal(exchange) || answer.status >= 500) return Verdict.answer
   const all: readonly Refusal[] = [
     ...refusals,
     { answer, code: exchange.code, detail: exchange.detail, outcome: exchange.refusedFor },

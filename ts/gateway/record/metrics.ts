@@ -5,6 +5,7 @@ import type { Plan } from '../../config/plan.ts'
 import { errorKinds, type ErrorCode } from '../../shared/errors.ts'
 import { guardOutcomes, type GuardOutcome } from '../../shared/guard-outcomes.ts'
 import { ErrorReason } from '../../shared/native.ts'
+import { callResults, hookNames, type CallResult } from '../../shared/plugin-hooks.ts'
 import { CounterTable, HistogramTable, otherLabel } from './series.ts'
 
 /** Since the last beat; only what changed. Histogram rows end in: sum of seconds, then bucket index and count pairs. */
@@ -17,6 +18,10 @@ export interface MetricsDelta {
   readonly retries: readonly (readonly [upstream: string, count: number])[]
   /** What guards have decided. */
   readonly guards: readonly (readonly [route: string, guard: string, outcome: string, count: number])[]
+  /** Calls of plugins by how they ended. */
+  readonly plugins: readonly (readonly [plugin: string, hook: string, result: string, count: number])[]
+  /** How long they took. */
+  readonly pluginDurations: readonly (readonly [plugin: string, hook: string, ...numbers: number[]])[]
   /** Requests refused before a route was asked, by error code. */
   readonly rejections: readonly (readonly [code: string, count: number])[]
   readonly accessLogDropped: number
@@ -64,6 +69,9 @@ export class PlanMetrics {
   readonly #errors: CounterTable
   readonly #retries: CounterTable
   readonly #guards: CounterTable
+  readonly #plugins: readonly string[]
+  readonly #pluginCalls: CounterTable
+  readonly #pluginDurations: HistogramTable
   /** Requests begun and not recorded. */
   active = 0
 
@@ -78,6 +86,10 @@ export class PlanMetrics {
     this.#errors = new CounterTable(this.#upstreams.length * errorReasons.length)
     this.#retries = new CounterTable(this.#upstreams.length)
     this.#guards = new CounterTable(plan.routes.length * guardOutcomes.length)
+    this.#plugins = plan.plugins.map(plugin => plugin.name)
+    const hooks = this.#plugins.length * hookNames.length
+    this.#pluginCalls = new CounterTable(hooks * callResults.length)
+    this.#pluginDurations = new HistogramTable(hooks)
   }
 
   /** Series of the server's histogram so far; bounded by routes, methods and known statuses. */
@@ -128,6 +140,13 @@ export class PlanMetrics {
     this.#guards.add(route * guardOutcomes.length + outcome, 1)
   }
 
+  /** `plugin` is the plan's index, `hook` one of `hookNames`. */
+  plugin(plugin: number, hook: number, result: CallResult, durationMs: number): void {
+    const row = plugin * hookNames.length + hook
+    this.#pluginCalls.add(row * callResults.length + callResults.indexOf(result), 1)
+    this.#pluginDurations.observe(row, 200, durationMs / 1000)
+  }
+
   /** Adds what changed to the delta under construction. */
   takeInto(delta: DeltaRows): void {
     const methods = this.#methods.length
@@ -154,6 +173,17 @@ export class PlanMetrics {
       const [guard, outcome] = guardOutcomes[index % guardOutcomes.length]!
       delta.guards.push([this.#routes[Math.floor(index / guardOutcomes.length)]!, guard, outcome, count])
     })
+    this.#pluginCalls.take((index, count) => {
+      const row = Math.floor(index / callResults.length)
+      delta.plugins.push([...this.#pluginRow(row), callResults[index % callResults.length]!, count])
+    })
+    this.#pluginDurations.take((row, _status, numbers) => {
+      delta.pluginDurations.push([...this.#pluginRow(row), ...numbers])
+    })
+  }
+
+  #pluginRow(row: number): [plugin: string, hook: string] {
+    return [this.#plugins[Math.floor(row / hookNames.length)]!, hookNames[row % hookNames.length]!]
   }
 }
 
@@ -211,6 +241,8 @@ export class WorkerMetrics {
       errors: [],
       retries: [],
       guards: [],
+      plugins: [],
+      pluginDurations: [],
       rejections: [],
       accessLogDropped: 0,
       gauges: this.#takeGauges(),

@@ -69,11 +69,15 @@ export function createDirectRespond(options: RespondOptions): DirectRespond {
 
   function relayHead(exchange: Exchange, row: number, at: number): void {
     const { responseEdits, via } = exchange.running
-    exchange.status = rows[at + Row.status]!
+    const { editedReply } = exchange
+    exchange.status = editedReply === null ? rows[at + Row.status]! : editedReply.status
     exchange.phase = Phase.sending
     const flags = (exchange.lastOnConnection || closing() ? RespondFlag.last : 0) | (via === '' ? 0 : RespondFlag.via)
     const edits = responseEdits[exchange.routeId]!
-    if (exchange.extraHeaders === '') commands.relay(exchange.slot, row, flags, edits)
+    if (editedReply !== null) {
+      const block = edits === 0 ? editedReply.block : exchanges.editResponse(edits, editedReply.block)
+      exchanges.relayEdited(exchange.slot, row, flags, exchange.status, block + exchange.extraHeaders)
+    } else if (exchange.extraHeaders === '') commands.relay(exchange.slot, row, flags, edits)
     else exchanges.relay(exchange.slot, row, flags, edits, exchange.extraHeaders)
   }
 

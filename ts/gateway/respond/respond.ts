@@ -102,7 +102,8 @@ export function createRespond(options: RespondOptions): Respond {
   }
 
   function writeHead(exchange: Exchange): void {
-    const status = rows[at + Row.status]!
+    const { editedReply } = exchange
+    const status = editedReply === null ? rows[at + Row.status]! : editedReply.status
     const from = rows[at + Row.headOffset]!
     exchange.status = status
     exchange.phase = Phase.sending
@@ -110,7 +111,7 @@ export function createRespond(options: RespondOptions): Respond {
     if (status !== 200) exchange.response.writeStatus(statusLine(status))
     const { via, responseEdits } = exchange.running
     const edits = responseEdits[exchange.routeId]!
-    const sent = slab.latin1Slice(from, from + rows[at + Row.headLength]!)
+    const sent = editedReply === null ? slab.latin1Slice(from, from + rows[at + Row.headLength]!) : editedReply.block
     const last = isLast(exchange) && !endsWithHead() ? '\r\nconnection: close' : ''
     const block =
       exchange.requestId +
@@ -119,7 +120,7 @@ export function createRespond(options: RespondOptions): Respond {
       (edits === 0 ? sent : exchanges.editResponse(edits, sent)) +
       last
     // One call carries the whole header block: the front end checks nothing, the upstream client has checked all.
-    if ((kind & RowKind.asciiHead) !== 0) exchange.response.writeHeader('x-request-id', block)
+    if ((kind & RowKind.asciiHead) !== 0 && editedReply === null) exchange.response.writeHeader('x-request-id', block)
     else exchange.response.writeHeader('x-request-id', Buffer.from(block, 'latin1'))
   }
 

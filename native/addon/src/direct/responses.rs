@@ -5,7 +5,7 @@ use std::ptr;
 
 use napi::sys;
 use polygate_downstream as downstream;
-use polygate_head::Head;
+use polygate_head::{Head, ResponseEdits};
 use polygate_upstream::row::kind;
 
 use super::Direct;
@@ -81,6 +81,25 @@ impl Exchanges {
         edits: usize,
         extra: impl FnOnce(&mut Vec<u8>),
     ) -> bool {
+        self.send_row(slot, row, flags, None, |edited, head, out| {
+            extra(out);
+            match edited.get(edits.wrapping_sub(1)).and_then(Option::as_ref) {
+                Some(edits) => edits.apply(head, out),
+                None => out.extend_from_slice(head),
+            }
+        })
+    }
+
+    /// `status`: in place of the upstream's. `lines` writes the header lines, given the route edits that there are and
+    /// the upstream's own lines.
+    fn send_row(
+        &mut self,
+        slot: usize,
+        row: usize,
+        flags: i32,
+        status: Option<u16>,
+        lines: impl FnOnce(&[Option<ResponseEdits>], &[u8], &mut Vec<u8>),
+    ) -> bool {
         let heads = self.heads;
         let Some(direct) = self.direct.as_mut() else { return false };
         // SAFETY: called inside `onBatch` or right after it, before the client's next turn.
@@ -89,12 +108,8 @@ impl Exchanges {
         let has_length = row.kind & kind::LENGTH != 0;
         direct.out.clear();
         if row.kind & kind::HEAD != 0 {
-            direct.begin_head(heads, slot, row.status, flags);
-            extra(&mut direct.out);
-            match self.response_edits.get(edits.wrapping_sub(1)).and_then(Option::as_ref) {
-                Some(edits) => edits.apply(row.head, &mut direct.out),
-                None => direct.out.extend_from_slice(row.head),
-            }
+            direct.begin_head(heads, slot, status.unwrap_or(row.status), flags);
+            lines(&self.response_edits, row.head, &mut direct.out);
             let framing = if row.kind & kind::BODILESS != 0 {
                 if has_length { BodyFraming::Length(row.length) } else { BodyFraming::None }
             } else if is_end {
@@ -142,6 +157,23 @@ pub unsafe extern "C" fn relay(env: sys::napi_env, info: sys::napi_callback_info
             call.append_latin1(4, out);
         };
         if !exchanges.relay(slot, row, flags, edits, extra) {
+            return Err(wrong("no such row or slot"));
+        }
+        Ok(ptr::null_mut())
+    })
+}
+
+/// `relayEdited(slot, row, flags, status, block)`: as `relay`, with a status and header lines that plugins have made.
+pub unsafe extern "C" fn relay_edited(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Arguments::<5>::answer(env, info, |call| {
+        // SAFETY: as in `this`.
+        let exchanges = unsafe { this(call.data) };
+        let (slot, row, flags) = (call.integer_at(0)? as usize, call.integer_at(1)? as usize, call.integer_at(2)?);
+        let status = u16::try_from(call.integer_at(3)?).unwrap_or(500);
+        let lines = |_: &[Option<ResponseEdits>], _: &[u8], out: &mut Vec<u8>| {
+            call.append_latin1(4, out);
+        };
+        if !exchanges.send_row(slot, row, flags, Some(status), lines) {
             return Err(wrong("no such row or slot"));
         }
         Ok(ptr::null_mut())

@@ -1,0 +1,74 @@
+// Pins plugins/README.md: its first plugin is made by its own lines, and does what it says; its tables of hooks and folders
+// are those that there are; the schema in plugins/contract is the one that the code gives.
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { manifestSchemaText } from '../ts/command/schema.ts'
+import { hookNames } from '../ts/shared/plugin-hooks.ts'
+import { startGateway } from './helpers/gateway.ts'
+import { startEcho } from './helpers/upstream.ts'
+
+const root = join(import.meta.dirname, '..')
+const readme = readFileSync(join(root, 'plugins/README.md'), 'utf8')
+
+test('the first plugin, as its lines make it', async t => {
+  const [, lines = ''] = /^```sh\n(.*?)^```$/ms.exec(readme) ?? []
+  const folder = mkdtempSync(join(tmpdir(), 'polygate-first-plugin-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  symlinkSync(join(root, 'dist'), join(folder, 'dist'))
+  const made = spawnSync('bash', ['-euc', lines], { cwd: folder, encoding: 'utf8' })
+  assert.equal(made.status, 0, made.stderr)
+  assert.match(made.stdout, /^ok polygate\.yaml: 1 listener, 1 route, 1 upstream/m)
+
+  const echo = await startEcho(t)
+  const gateway = await startGateway(
+    t,
+    readFileSync(join(folder, 'polygate.yaml'), 'utf8')
+      .replace('127.0.0.1, port: 8085', '127.0.0.1, port: %PORT%')
+      .replace('http://127.0.0.1:9005', echo.url)
+      .replace('./hello', join(folder, 'hello')),
+  )
+  assert.match(gateway.readyLine, / plugins=1 /)
+  const answer = await fetch(gateway.url)
+  const seen = (await answer.json()) as { headers: Record<string, string> }
+  assert.deepEqual([seen.headers['x-greeting'], answer.headers.get('x-greeted')], ['hi', 'yes'])
+  const blocked = await fetch(gateway.url, { headers: { 'x-block': '1' } })
+  assert.deepEqual([blocked.status, await blocked.text()], [403, 'blocked\n'])
+})
+
+for (const example of readdirSync(join(root, 'plugins/examples'))) {
+  test(`the example ${example}`, async t => {
+    const folder = mkdtempSync(join(tmpdir(), 'polygate-example-'))
+    t.after(() => rmSync(folder, { recursive: true, force: true }))
+    cpSync(join(root, 'plugins/examples', example), folder, { recursive: true })
+    const echo = await startEcho(t)
+    const gateway = await startGateway(
+      t,
+      `upstreams: { echo: { peers: [ { url: "${echo.url}" } ] } }
+plugins: { greeting: { path: ${folder}, config: { greeting: hello } } }
+routes: [ { name: all, match: { path: "/*" }, upstream: echo, plugins: [ greeting ] } ]
+`,
+    )
+    const answer = await fetch(gateway.url, { headers: { 'x-internal': 'secret' } })
+    const { headers } = (await answer.json()) as { headers: Record<string, string> }
+    assert.deepEqual([headers['x-greeting'], headers['x-internal']], ['hello', undefined])
+    assert.equal(answer.headers.get('x-greeted'), 'yes')
+    const blocked = await fetch(gateway.url, { headers: { 'x-block': '1' } })
+    assert.deepEqual([blocked.status, await blocked.text()], [403, 'blocked'])
+  })
+}
+
+test('its tables are what there is', () => {
+  const rows = [...readme.matchAll(/^\| `([a-z/-]+)` \|/gm)].map(([, name]) => name!)
+  assert.deepEqual(
+    rows.filter(name => (hookNames as readonly string[]).includes(name)),
+    [...hookNames],
+  )
+  for (const folder of rows.filter(name => name.endsWith('/'))) readdirSync(join(root, 'plugins', folder))
+})
+
+test('the schema of the manifest is the one that the code gives', () =>
+  assert.equal(readFileSync(join(root, 'plugins/contract/plugin.schema.json'), 'utf8'), manifestSchemaText()))
