@@ -253,6 +253,8 @@ export interface PluginPlan {
   readonly shadow: boolean
   /** Its JavaScript in one file, with all that it imports, and the map to what its author wrote; null: not JavaScript. */
   readonly script: PluginScript | null
+  /** What it was read from, absolute, for `run --watch`. Workers read none, but the entry of what is no JavaScript. */
+  readonly files: readonly string[]
   /** Hash over what is loaded: changed code is a changed plan. */
   readonly fingerprint: string
 }

@@ -118,5 +118,6 @@ export function filesNamedBy(plan: Plan): string[] {
   for (const check of plan.routes.flatMap(({ guards }) => checksOf(guards))) {
     if (check.kind === 'jwt') files.push(...check.files)
   }
+  for (const plugin of plan.plugins) files.push(...plugin.files)
   return [...new Set(files.filter(file => file !== null))]
 }

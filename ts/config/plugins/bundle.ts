@@ -3,7 +3,7 @@
 // given back to the garbage collector, which no ES module can. Called by load.ts; esbuild is loaded by the first plugin
 // that needs it.
 import { createRequire } from 'node:module'
-import { dirname, relative } from 'node:path'
+import { dirname, relative, resolve } from 'node:path'
 import type * as Esbuild from 'esbuild'
 import type { PluginScript } from '../plan.ts'
 
@@ -15,16 +15,23 @@ process.env['ESBUILD_WORKER_THREADS'] = '0'
 /** Says where a bundle failed, in the author's file. */
 export class BundleError extends Error {}
 
-export function bundle(entry: string): PluginScript {
+export interface Bundle {
+  readonly script: PluginScript
+  /** All that went into it, absolute. */
+  readonly files: readonly string[]
+}
+
+export function bundle(entry: string): Bundle {
   const esbuild = require('esbuild') as typeof Esbuild
   const folder = dirname(entry)
   try {
-    const { outputFiles } = esbuild.buildSync({
+    const { outputFiles, metafile } = esbuild.buildSync({
       entryPoints: [entry],
       outfile: 'plugin.js',
       absWorkingDir: folder,
       bundle: true,
       write: false,
+      metafile: true,
       platform: 'node',
       format: 'cjs',
       target: 'node20',
@@ -36,7 +43,8 @@ export function bundle(entry: string): PluginScript {
       external: ['@polygate/plugin', '*.node'],
     })
     const text = (suffix: string): string => outputFiles.find(({ path }) => path.endsWith(suffix))?.text ?? ''
-    return { code: text('plugin.js'), map: text('.map') }
+    const files = Object.keys(metafile.inputs).map(file => resolve(folder, file))
+    return { script: { code: text('plugin.js'), map: text('.map') }, files }
   } catch (error) {
     throw new BundleError(reasonOf(error, folder))
   }

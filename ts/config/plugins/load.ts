@@ -8,10 +8,10 @@ import type * as AjvModule from 'ajv'
 import { hookNames, type HookName } from '../../shared/plugin-hooks.ts'
 import { readFailure } from '../files.ts'
 import { child, entriesOf, secretsIn, type Node } from '../nodes.ts'
-import type { PluginPlan, PluginScript, PluginSettings } from '../plan.ts'
+import type { PluginPlan, PluginSettings } from '../plan.ts'
 import { ConfigErrors, formatError, trailOf, type ConfigError, type Problems } from '../problems.ts'
 import type { PluginConfig } from '../schema.ts'
-import { bundle, BundleError } from './bundle.ts'
+import { bundle, BundleError, type Bundle } from './bundle.ts'
 import { bodyBytes, readManifest, type Manifest } from './manifest.ts'
 
 const require = createRequire(import.meta.url)
@@ -68,7 +68,8 @@ class PluginLoader {
     const isolation = this.#isolation(manifest)
     const entry = resolve(folder, manifest.entry)
     const content = this.#read(entry, `entry ${manifest.entry}`)
-    const script = manifest.runtime === 'js' ? this.#script(entry) : null
+    const bundled = manifest.runtime === 'js' ? this.#bundle(entry) : null
+    const script = bundled?.script ?? null
     const { name, version, runtime, hooks, body } = manifest
     return {
       name: this.#name,
@@ -84,6 +85,7 @@ class PluginLoader {
       settings: settingsOf(this.#config),
       shadow: this.#config.shadow,
       script,
+      files: [join(folder, 'plugin.yaml'), ...(bundled?.files ?? [entry])],
       fingerprint: createHash('sha256')
         .update(script?.code ?? content)
         .digest('hex')
@@ -149,7 +151,7 @@ class PluginLoader {
     this.#refuse(from === null ? wrong : `${wrong} (with values from ${from})`, 'config', ...at)
   }
 
-  #script(entry: string): PluginScript {
+  #bundle(entry: string): Bundle {
     try {
       return bundle(entry)
     } catch (error) {

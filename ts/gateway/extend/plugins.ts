@@ -80,8 +80,13 @@ export class Plugins {
 }
 
 /** What makes it another plugin; how long it is waited for does not. */
-const identity = ({ settings: _settings, shadow: _shadow, script: _script, ...plan }: PluginPlan): string =>
-  JSON.stringify(plan)
+const identity = ({
+  settings: _settings,
+  shadow: _shadow,
+  script: _script,
+  files: _files,
+  ...plan
+}: PluginPlan): string => JSON.stringify(plan)
 
 function runtimeOf({ runtime, isolation }: PluginPlan): MakeReady {
   if (runtime === 'js') return isolation === 'inline' ? makeInline : makeThreaded
