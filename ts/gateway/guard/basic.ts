@@ -12,6 +12,8 @@ interface PasswordOwner {
   readonly consumer: Consumer
   /** Unix time from which on the password is refused. */
   readonly notAfterMs: number
+  /** For limits by key. */
+  readonly credential: string
 }
 
 /** The passwords of a plan. */
@@ -29,7 +31,7 @@ export function knowPasswords({ list }: Consumers, passwords: Passwords): KnownP
     for (const { username, hash, notAfterMs } of consumer.plan.passwords) {
       const user = users.get(username) ?? { owners: [], hashes: [] }
       users.set(username, user)
-      user.owners.push({ consumer, notAfterMs: notAfterMs ?? Infinity })
+      user.owners.push({ consumer, notAfterMs: notAfterMs ?? Infinity, credential: `basic:${username}` })
       user.hashes.push(hash)
     }
   }
@@ -76,7 +78,7 @@ export function basicGuard(
     const owner = owners[found]
     if (owner !== undefined) {
       if (owner.notAfterMs === Infinity || Date.now() < owner.notAfterMs) {
-        return admit(exchange, owner.consumer, GuardOutcome.basicAdmitted)
+        return admit(exchange, owner.consumer, GuardOutcome.basicAdmitted, owner.credential)
       }
       return refuse(exchange, GuardOutcome.basicExpired, 'username or password is not valid')
     }
