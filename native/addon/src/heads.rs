@@ -114,9 +114,12 @@ pub fn with_edits<R>(instance: usize, slot: usize, work: impl FnOnce(Option<(&He
 
 /// Remembers the edits of a slot, or makes them what they were then.
 pub fn keep_edits(instance: usize, slot: usize, restore: bool) {
-    with(instance, |instance| {
-        if restore { instance.heads.restore_edits(slot) } else { instance.heads.save_edits(slot) }
-    });
+    with(
+        instance,
+        |instance| {
+            if restore { instance.heads.restore_edits(slot) } else { instance.heads.save_edits(slot) }
+        },
+    );
 }
 
 /// Reads a head into a slot if it needs nothing but to be forwarded: no body, no expectation, no upgrade. False: the

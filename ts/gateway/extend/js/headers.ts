@@ -5,8 +5,9 @@ import { EditKind, editParts, type Edits } from '../outcome.ts'
 /** Headers without the edits of this call. */
 export interface HeaderSource {
   /** Values of a name in lower case, in their order. */
-  all(name: string): readonly string[]
-  entries(): readonly (readonly [name: string, value: string])[]
+  header(name: string): readonly string[]
+  /** Names in lower case. */
+  headers(): readonly (readonly [name: string, value: string])[]
 }
 
 /** Where a call's edits are written down. */
@@ -30,7 +31,7 @@ export class PluginHeaders {
 
   getAll(name: string): readonly string[] {
     const wanted = String(name).toLowerCase()
-    let values = this.#source.all(wanted)
+    let values = this.#source.header(wanted)
     const { edits } = this.#list
     if (edits === null) return values
     for (let at = 0; at < edits.length; at += editParts) {
@@ -58,7 +59,7 @@ export class PluginHeaders {
 
   /** Names in lower case, a pair a value. */
   entries(): (readonly [name: string, value: string])[] {
-    let pairs = [...this.#source.entries()]
+    let pairs = [...this.#source.headers()]
     const edits = this.#list.edits ?? []
     for (let at = 0; at < edits.length; at += editParts) {
       const [kind, name, value] = [edits[at], String(edits[at + 1]).toLowerCase(), String(edits[at + 2])]

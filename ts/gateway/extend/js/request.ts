@@ -15,11 +15,7 @@ export class PluginRequest extends PluginMessage {
   }
 
   get headers(): PluginHeaders {
-    const source = this.#source
-    return (this.#headers ??= new PluginHeaders(
-      { all: name => source.header(name), entries: () => source.headers() },
-      this,
-    ))
+    return (this.#headers ??= new PluginHeaders(this.#source, this))
   }
 
   get method(): string {

@@ -29,6 +29,6 @@ export class PluginResponse extends PluginMessage {
 }
 
 const linesIn = (block: string): HeaderSource => ({
-  all: name => [...linesOf(block)].flatMap(([one, value]) => (one.toLowerCase() === name ? [value] : [])),
-  entries: () => [...linesOf(block)].map(([name, value]) => [name.toLowerCase(), value] as const),
+  header: name => [...linesOf(block)].flatMap(([one, value]) => (one.toLowerCase() === name ? [value] : [])),
+  headers: () => [...linesOf(block)].map(([name, value]) => [name.toLowerCase(), value] as const),
 })

@@ -1,17 +1,14 @@
 // Where a `request` of a JavaScript plugin gets what its author asks for: the exchange itself, inline, or a snapshot of it in
 // a thread.
+import type { HeaderSource } from './headers.ts'
 
-export interface RequestSource {
+export interface RequestSource extends HeaderSource {
   readonly method: string
   readonly scheme: string
   /** With its port where it has one. */
   readonly host: string
   readonly path: string
   readonly query: string
-  /** All values of a name in lower case. */
-  header(name: string): readonly string[]
-  /** Names in lower case. */
-  headers(): readonly (readonly [name: string, value: string])[]
   /** Null: the plugin has not asked for it. */
   readonly body: Uint8Array | null
   readonly remoteAddress: string
