@@ -44,7 +44,7 @@ export function loadNamedFiles(root: Node, folder: string, problems: Problems): 
   for (const [name, { node: consumer }] of entriesOf(child(root, 'consumers'))) {
     for (const [index, key] of itemsOf(child(consumer, 'signing')).entries()) {
       for (const file of ['secretFile', 'publicKeyFile']) {
-        reader.plain(child(key, file), trailOf('consumers', name, 'signing', index, file))
+        reader.whole(child(key, file), trailOf('consumers', name, 'signing', index, file))
       }
     }
   }
@@ -88,11 +88,6 @@ class FileReader {
   peerTls(tls: Node | undefined, keys: Keys): void {
     this.authorities(child(tls, 'ca'), trailOf(...keys, 'ca'))
     this.pair(tls, keys)
-  }
-
-  /** What is in it others look at. */
-  plain(node: Node | undefined, trail: Trail | null): void {
-    this.#read(node, trail)
   }
 
   authorities(node: Node | undefined, trail: Trail | null): void {

@@ -1,9 +1,10 @@
 // The last plan that all workers took, on disk: `run --last-good` starts with it when the configuration is broken at
 // that moment. Written after each successful switch; that it cannot be written is the caller's warning, never a failure.
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import type { Plan } from '../config/plan.ts'
 import { packageVersion } from '../shared/native.ts'
+import { writeWhole } from './write-whole.ts'
 
 interface LastGood {
   /** Version of Polygate that wrote it: another one may read the same fields differently. */
@@ -21,15 +22,7 @@ export function lastGoodFile(configFile: string, env: NodeJS.ProcessEnv): string
 /** The plan holds secrets, so nobody else may read it; the rename makes it whole or absent. Throws what the disk says. */
 export function saveLastGood(file: string, plan: Plan): void {
   const content: LastGood = { polygate: packageVersion, savedAt: new Date().toISOString(), plan: withoutFiles(plan) }
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-  const draft = `${file}.${process.pid}`
-  try {
-    writeFileSync(draft, JSON.stringify(content), { mode: 0o600 })
-    renameSync(draft, file)
-  } catch (error) {
-    rmSync(draft, { force: true })
-    throw error
-  }
+  writeWhole(file, content)
 }
 
 /** Private keys and secrets stay where their owner has put them. */

@@ -1,10 +1,11 @@
 // Issuers' keys on disk, beside the last good plan: a gateway that starts while an issuer is away goes on with the keys
 // that it had. Public keys only; a file that is damaged or of another version is as good as none.
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { jwtAlgorithms, type JwtAlgorithm, type JwtKeyPlan } from '../config/jwt-keys.ts'
 import type { Log } from '../shared/log.ts'
 import { packageVersion } from '../shared/native.ts'
+import { writeWhole } from './write-whole.ts'
 
 export interface SavedKeySet {
   readonly url: string
@@ -23,15 +24,7 @@ export const keySetsFile = (lastGoodFile: string): string => join(dirname(lastGo
 /** Whole or not at all. Throws what the disk says. */
 export function saveKeySets(file: string, keySets: readonly SavedKeySet[]): void {
   const content: SavedKeySets = { polygate: packageVersion, keySets }
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-  const draft = `${file}.${process.pid}`
-  try {
-    writeFileSync(draft, JSON.stringify(content), { mode: 0o600 })
-    renameSync(draft, file)
-  } catch (error) {
-    rmSync(draft, { force: true })
-    throw error
-  }
+  writeWhole(file, content)
 }
 
 /** By URL. */
