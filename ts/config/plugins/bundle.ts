@@ -1,19 +1,15 @@
 // JavaScript and TypeScript of a plugin -> one script with its source map: types go, and what the plugin imports comes in,
 // its packages included. So a changed helper file is a changed plugin, a thread needs no loader, and an old version can be
-// given back to the garbage collector, which no ES module can. Called by load.ts; esbuild is loaded by the first plugin
-// that needs it.
+// given back to the garbage collector, which no ES module can. Called by load.ts; esbuild runs as a process that ends with
+// its work.
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, relative, resolve } from 'node:path'
-import type * as Esbuild from 'esbuild'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
 import type { PluginScript } from '../plan.ts'
 
-const require = createRequire(import.meta.url)
-
-// Read when esbuild is loaded: else it keeps a thread and a process of its own for the next bundle, which is a reload away.
-process.env['ESBUILD_WORKER_THREADS'] = '0'
-
-/** Says where a bundle failed, in the author's file. */
-export class BundleError extends Error {}
+const longestMs = 30_000
 
 export interface Bundle {
   readonly script: PluginScript
@@ -21,40 +17,56 @@ export interface Bundle {
   readonly files: readonly string[]
 }
 
+/** Says where a bundle failed, in the author's file. */
+export class BundleError extends Error {}
+
 export function bundle(entry: string): Bundle {
-  const esbuild = require('esbuild') as typeof Esbuild
   const folder = dirname(entry)
+  const out = mkdtempSync(join(tmpdir(), 'polygate-bundle-'))
   try {
-    const { outputFiles, metafile } = esbuild.buildSync({
-      entryPoints: [entry],
-      outfile: 'plugin.js',
-      absWorkingDir: folder,
-      bundle: true,
-      write: false,
-      metafile: true,
-      platform: 'node',
-      format: 'cjs',
-      target: 'node20',
-      sourcemap: 'external',
-      sourcesContent: false,
-      legalComments: 'none',
-      logLevel: 'silent',
-      // The types of the contract; there is no code behind them.
-      external: ['@polygate/plugin', '*.node'],
-    })
-    const text = (suffix: string): string => outputFiles.find(({ path }) => path.endsWith(suffix))?.text ?? ''
-    const files = Object.keys(metafile.inputs).map(file => resolve(folder, file))
-    return { script: { code: text('plugin.js'), map: text('.map') }, files }
-  } catch (error) {
-    throw new BundleError(reasonOf(error, folder))
+    run(entry, folder, out)
+    const text = (name: string): string => readFileSync(join(out, name), 'utf8')
+    const { inputs } = JSON.parse(text('meta.json')) as { inputs: Readonly<Record<string, unknown>> }
+    return {
+      script: { code: text('plugin.js'), map: text('plugin.js.map') },
+      files: Object.keys(inputs).map(file => resolve(folder, file)),
+    }
+  } finally {
+    rmSync(out, { recursive: true, force: true })
   }
 }
 
-function reasonOf(error: unknown, folder: string): string {
-  const [first] = (error as Partial<Esbuild.BuildFailure>).errors ?? []
-  if (first === undefined) return error instanceof Error ? error.message : String(error)
-  const { location } = first
-  if (location === null) return first.text
-  const file = relative(folder, `${folder}/${location.file}`)
-  return `${file}:${location.line}:${location.column + 1}: ${first.text}`
+function run(entry: string, folder: string, out: string): void {
+  const esbuild = join(dirname(createRequire(import.meta.url).resolve('esbuild/package.json')), 'bin', 'esbuild')
+  const done = spawnSync(
+    esbuild,
+    [
+      entry,
+      '--bundle',
+      '--platform=node',
+      '--format=cjs',
+      '--target=node20',
+      '--sourcemap=external',
+      '--sources-content=false',
+      '--legal-comments=none',
+      // The types of the contract; there is no code behind them.
+      '--external:@polygate/plugin',
+      '--external:*.node',
+      `--outfile=${join(out, 'plugin.js')}`,
+      `--metafile=${join(out, 'meta.json')}`,
+      '--log-level=error',
+      '--log-limit=1',
+      '--color=false',
+    ],
+    { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'ignore', 'pipe'], timeout: longestMs },
+  )
+  if (done.error) throw new BundleError(`esbuild did not run: ${done.error.message}`)
+  if (done.status !== 0) throw new BundleError(reasonOf(done.stderr))
+}
+
+/** What esbuild prints: `X [ERROR] what`, an empty line, and `    file:line:column:`. Columns are from 0 there. */
+function reasonOf(printed: string): string {
+  const [, what = printed.trim().split('\n', 1)[0] ?? ''] = /\[ERROR\] (.*)/.exec(printed) ?? []
+  const place = /^ {4}(\S.*):(\d+):(\d+):$/m.exec(printed)
+  return place === null ? what : `${place[1]}:${place[2]}:${Number(place[3]) + 1}: ${what}`
 }
