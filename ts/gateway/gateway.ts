@@ -287,15 +287,17 @@ export function createGateway(wantKeySet: (url: string) => void): Gateway {
     running.release()
   }
 
-  function commit(next: Prepared): void {
+  /** Resolves when nobody listens any more where the plan before did: control then removes what is left of it. */
+  function commit(next: Prepared): Promise<void> {
     const before = current
     metrics.use(next.metrics)
     accessLog = next.accessLog
     current = next.running
     upstreams = next.upstreams
-    next.listeners.commit(next.running.plan.timeouts)
+    const closed = next.listeners.commit(next.running.plan.timeouts)
     applyLimits(next.running.plan)
     if (before !== null && before.exchanges === 0) before.release()
+    return closed
   }
 
   function applyLimits({ limits }: Plan): void {
@@ -318,14 +320,13 @@ export function createGateway(wantKeySet: (url: string) => void): Gateway {
       if (wanted === plan.version) prepared = next
       else abandon(next)
     },
-    // eslint-disable-next-line @typescript-eslint/require-await -- Reason: as above.
     async commit(version) {
       if (prepared === null || prepared.running.plan.version !== version)
         throw new Error(`plan ${version} is not prepared`)
       const next = prepared
       prepared = null
       wanted = null
-      commit(next)
+      await commit(next)
     },
     abort(version) {
       if (wanted === version) giveUp()

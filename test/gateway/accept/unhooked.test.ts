@@ -79,7 +79,7 @@ test('certificates by name, each with the same routes; others after a reload; TL
   )
   const listeners = listenersOf(t)
   const use = (tls: ListenTlsPlan): void =>
-    listeners.prepare([{ address: '127.0.0.1', port, unix: null, tls }]).commit({ drainMs: 0, idleMs: 1000 })
+    void listeners.prepare([{ address: '127.0.0.1', port, unix: null, tls }]).commit({ drainMs: 0, idleMs: 1000 })
   use(tlsOf('1', [entry(first!), entry(named!, 'named.example')]))
   assert.deepEqual(await fetchName(port, 'other.example'), ['first.example', 'https other.example'])
   assert.deepEqual(await fetchName(port, 'named.example'), ['named.example', 'https named.example'])
@@ -98,7 +98,7 @@ test('the front end’s own timers close a client that says nothing', { timeout:
   const port = await freePort()
   const listeners = listenersOf(t)
   const idleMs = 1000
-  listeners.prepare([{ address: '127.0.0.1', port, unix: null, tls: null }]).commit({ drainMs: 0, idleMs })
+  await listeners.prepare([{ address: '127.0.0.1', port, unix: null, tls: null }]).commit({ drainMs: 0, idleMs })
   const sinceMs = performance.now()
   const socket = connectTcp(port, '127.0.0.1')
   t.after(() => socket.destroy())

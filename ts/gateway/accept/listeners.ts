@@ -45,7 +45,8 @@ interface TimedApp extends TemplatedApp {
 }
 
 export interface PreparedListeners {
-  commit(timeouts: ServerTimeoutsPlan): void
+  /** At once; resolves when what is not listened on any more is closed. */
+  commit(timeouts: ServerTimeoutsPlan): Promise<void>
   abort(): void
 }
 
@@ -109,10 +110,10 @@ export class Listeners {
           open.certificates = certificates
         }
         const dropped = this.#open.filter(open => !kept.includes(open))
-        void loopTurn().then(() => dropped.forEach(open => this.#close(open)))
         this.#open = [...kept, ...opened]
         this.#useTimeouts(timeouts)
         if (this.#options.frontEnd.hooked) native().frontEndAccept()
+        return loopTurn().then(() => dropped.forEach(open => this.#close(open)))
       },
       abort,
     }
