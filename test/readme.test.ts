@@ -49,6 +49,18 @@ const isService = (line: string): boolean => line.includes('.listen(')
 const benchArguments = (line: string): string[] | null =>
   /^(?:npm run bench --|node dist\/main\.js bench)(?: (.*))?$/.exec(line)?.slice(1, 2).join('').split(' ') ?? null
 
+/** `name=...`: a line that keeps something for the lines after it. What it keeps counts as printed. */
+const keptBy = (line: string): string | undefined => /^([a-z]+)=/.exec(line)?.[1]
+
+const signedBy = (whom: string): RegExp[] => [/^HTTP\/1\.1 200 /, new RegExp(`\\r\\n\\r\\nsigned by the ${whom}$`)]
+const unsigned = (scheme: string): RegExp[] => [
+  /^HTTP\/1\.1 401 /,
+  new RegExp(`^www-authenticate: Signature scheme="${scheme}"\\r$`, 'im'),
+  /\r\n\r\n\{.*"code":"unauthorized".*"detail":"a valid signature is needed"/,
+]
+
+const flights = `curl -i http://127.0.0.1:8080/flights -H @signed-headers -d '{"seats":2}'`
+
 /** What each other line prints. A curl line begins with its status. */
 const printed: Readonly<Record<string, readonly RegExp[]>> = {
   'node dist/main.js init': [/^wrote polygate\.yaml and polygate\.schema\.json$/m],
@@ -74,7 +86,27 @@ const printed: Readonly<Record<string, readonly RegExp[]>> = {
   "curl -s 'http://127.0.0.1:9901/readyz?verbose'": [/^ok\n/, /^worker 1 ready /m, /^endpoint shop /m],
   'curl -s http://127.0.0.1:9901/metrics': [/^http_server_request_duration_seconds_count\{.*http_route="shop"/m],
   'curl -s -X POST http://127.0.0.1:9901/reload': [/^\{"version":"/],
+  [`signature=$(printf '%s' hotel-key of-the-hotel "$(date +%s)" | sha256sum | cut -d ' ' -f 1)`]: [/^[0-9a-f]{64}$/],
+  [`curl -i http://127.0.0.1:8080/rooms -H 'Api-Key: hotel-key' -H "X-Signature: $signature"`]: signedBy('hotel'),
+  [`wrong=\${signature%?}$(printf '%s' "$signature" | tail -c 1 | tr 0-9a-f 1-9a-f0)`]: [/^[0-9a-f]{64}$/],
+  [`curl -i http://127.0.0.1:8080/rooms -H 'Api-Key: hotel-key' -H "X-Signature: $wrong"`]: unsigned('mashery-sha256'),
+  [`digest="sha-256=:$(printf '%s' '{"seats":2}' | openssl dgst -sha256 -binary | base64):"`]: [/^sha-256=:.{43}=:$/],
+  [String.raw`input="(\"@method\" \"@target-uri\" \"@authority\" \"content-digest\");created=$(date +%s);keyid=\"airline-key\""`]:
+    [/^\("@method" "@target-uri" "@authority" "content-digest"\);created=\d+;keyid="airline-key"$/],
+  [String.raw`lines='"@method": POST\n"@target-uri": http://127.0.0.1:8080/flights\n"@authority": 127.0.0.1:8080\n'`]: [
+    /^"@m/,
+  ],
+  [String.raw`signature=$(printf "$lines\"content-digest\": %s\n\"@signature-params\": %s" "$digest" "$input" | openssl dgst -sha256 -hmac of-the-airline -binary | base64)`]:
+    [/^.{43}=$/],
+  [String.raw`printf 'Content-Digest: %s\nSignature-Input: sig=%s\nSignature: sig=:%s:\n' "$digest" "$input" "$signature" > signed-headers`]:
+    [/^$/],
+  [`curl -i http://127.0.0.1:8080/flights -H @signed-headers -d '{"seats":3}'`]: unsigned('rfc9421'),
+  [`curl -i 'http://127.0.0.1:8080/flights?seat=1' -H @signed-headers -d '{"seats":2}'`]: unsigned('rfc9421'),
+  [flights]: signedBy('airline'),
 }
+
+/** What a line prints that stands there for the second time. */
+const printedAgain: Readonly<Record<string, readonly RegExp[]>> = { [flights]: unsigned('rfc9421') }
 
 /** The one line whose text is its own business: what it writes, `check` reads. */
 function opensslLine(): string {
@@ -123,6 +155,7 @@ test('every block of the README, in order, in one folder', { timeout: 120_000 },
   const reader = new Reader(t, folder)
   await reader.replacePorts([8080, 8443, 9901, 9000, 9001])
   let gateway: ChildProcess | null = null
+  const typed = new Set<string>()
   for (const block of blocksOf(readme)) {
     if (block.language === 'yaml') {
       writeFileSync(join(folder, 'polygate.yaml'), reader.withPorts(block.text))
@@ -137,13 +170,14 @@ test('every block of the README, in order, in one folder', { timeout: 120_000 },
         }
         gateway = await reader.start(line, /^ready /m)
       } else if (isService(line)) await reader.service(line)
-      else await reader.expect(line, printed[line] ?? [])
+      else await reader.expect(line, (typed.has(line) ? printedAgain[line] : null) ?? printed[line] ?? [])
+      typed.add(line)
     }
   }
   assert.ok(gateway)
   assert.deepEqual(
     readdirSync(folder).sort(),
-    ['.polygate', 'access.log', 'dist', 'polygate.schema.json', 'polygate.yaml', 'tls'],
+    ['.polygate', 'access.log', 'dist', 'polygate.schema.json', 'polygate.yaml', 'signed-headers', 'tls'],
     'what a reader finds afterwards',
   )
 })
@@ -236,11 +270,15 @@ const exitOf = (child: ChildProcess): Promise<number | string> =>
     child.once('exit', (code, signal) => resolve(code ?? signal ?? 'unknown'))
   })
 
-/** Types lines into a shell in a folder, and reads what comes out. What it started ends with the test. */
+/**
+ * Types lines into a shell in a folder, and reads what comes out. Variables stay set, as in a terminal. What it started
+ * ends with the test.
+ */
 class Reader {
   readonly #scope: TestContext
   readonly #folder: string
   readonly #ports = new Map<string, number>()
+  readonly #variables: Record<string, string> = {}
 
   constructor(scope: TestContext, folder: string) {
     this.#scope = scope
@@ -260,6 +298,7 @@ class Reader {
     const command = /^(npm|node) /.test(line) ? `exec ${line}` : line
     const child = spawn('sh', ['-c', this.withPorts(command)], {
       cwd: this.#folder,
+      env: { ...process.env, ...this.#variables },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     })
@@ -283,7 +322,9 @@ class Reader {
   }
 
   async expect(line: string, patterns: readonly RegExp[]): Promise<void> {
-    let output = await this.output(line)
+    const kept = keptBy(line)
+    let output = await this.output(kept === undefined ? line : `${line}; printf '%s' "$${kept}"`)
+    if (kept !== undefined) this.#variables[kept] = output
     // Workers report each second: what they have counted is there soon, not at once.
     const soon = async (): Promise<void> => {
       while (!patterns.every(pattern => pattern.test(output))) output = await this.output(line)
