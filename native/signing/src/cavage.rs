@@ -10,7 +10,7 @@
 mod header;
 mod message;
 
-use crate::{Algorithm, BodyDigest, Keys, Refusal, Request, SigningKey, encoding, http_date};
+use crate::{Algorithm, BodyDigest, Keys, Refusal, Request, SigningKey, der, encoding, http_date};
 use header::Parameters;
 
 /// Whose reading of the draft.
@@ -82,7 +82,13 @@ impl Verifier {
         let listed = parameters.listed(dialect)?;
         let signed_at = self.time(request, &parameters, &listed, now)?;
         self.covers(request, &listed)?;
-        let signature = parameters.signature(dialect)?;
+        let mut signature = parameters.signature(dialect)?;
+        if parameters.algorithm == Some(b"ecdsa-sha256") {
+            // Some sign the two numbers in DER, some in 32 bytes each. One form, so that a replay cannot take the other.
+            if let Some(fixed) = der::ecdsa_p256(&signature) {
+                signature = fixed.to_vec();
+            }
+        }
         let message = message::build(dialect, request, &parameters, &listed)?;
         let named = |algorithm| is_named(dialect, &parameters, algorithm);
         let key = self.keys.verify(parameters.key_id, now, named, &[&message], &signature)?;
@@ -224,7 +230,7 @@ const fn name_of(algorithm: Algorithm) -> Option<&'static str> {
         Algorithm::HmacSha512 => Some("hmac-sha512"),
         Algorithm::RsaV15Sha256 => Some("rsa-sha256"),
         Algorithm::Ed25519 => Some("ed25519"),
-        // The drafts' ECDSA signature is DER, their PSS has no name of its own but hs2019, and the others are not theirs.
+        // The drafts do not say in which form an ECDSA signature is, their PSS has no name of its own but hs2019, and the others are not theirs.
         _ => None,
     }
 }
@@ -232,10 +238,14 @@ const fn name_of(algorithm: Algorithm) -> Option<&'static str> {
 /// Whether the request names this algorithm, or leaves it to the key where the dialect may.
 fn is_named(dialect: Dialect, parameters: &Parameters<'_>, algorithm: Algorithm) -> bool {
     let modern = dialect == Dialect::Cavage;
+    let drafts = modern || dialect == Dialect::Cavage10;
     match parameters.algorithm {
         // Kong's reader has refused it already.
         None => true,
         Some(b"hs2019") => modern,
+        // Not names of the drafts' registry, but what clients call them.
+        Some(b"ecdsa-sha256") => drafts && algorithm == Algorithm::EcdsaP256Sha256,
+        Some(b"ed25519-sha512") => drafts && algorithm == Algorithm::Ed25519,
         Some(name) => name_of(algorithm).is_some_and(|ours| ours.as_bytes() == name),
     }
 }

@@ -22,6 +22,7 @@
 mod algorithm;
 mod body;
 pub mod cavage;
+mod der;
 mod encoding;
 mod http_date;
 pub mod jwt;

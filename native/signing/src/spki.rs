@@ -1,7 +1,7 @@
-//! The public key inside a `SubjectPublicKeyInfo` (RFC 5280, 4.1), for the kinds that are used here. Not a DER
-//! reader: the algorithm identifier of each kind is one fixed row of bytes, and is compared with it.
+//! The public key inside a `SubjectPublicKeyInfo` (RFC 5280, 4.1), for the kinds that are used here: the
+//! algorithm identifier of each kind is one fixed row of bytes, and is compared with it.
 
-use crate::Algorithm;
+use crate::{Algorithm, der::element};
 
 const RSA: &[u8] = &[0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
 const RSA_PSS: &[u8] = &[0x30, 0x0b, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a];
@@ -42,19 +42,4 @@ fn rsa_bytes(key: &[u8]) -> Option<usize> {
     let (sequence, _) = element(0x30, key)?;
     let (modulus, _) = element(0x02, sequence)?;
     Some(modulus.strip_prefix(&[0]).unwrap_or(modulus).len())
-}
-
-/// One element of a tag, with a length in DER's shortest form, and what follows it.
-fn element(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (&length, rest) = der.strip_prefix(&[tag])?.split_first()?;
-    let (length, rest) = match length {
-        0..=0x7f => (usize::from(length), rest),
-        0x81 => (rest.first().copied().filter(|length| *length >= 0x80).map(usize::from)?, &rest[1..]),
-        0x82 => {
-            let (two, rest) = rest.split_first_chunk::<2>()?;
-            (Some(usize::from(u16::from_be_bytes(*two))).filter(|length| *length >= 0x100)?, rest)
-        }
-        _ => return None,
-    };
-    rest.split_at_checked(length)
 }

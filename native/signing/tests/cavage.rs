@@ -8,7 +8,7 @@ mod common;
 use std::{hint::black_box, time::Instant};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use common::{Headers, Random, headers, keys, request, secret, shared};
+use common::{Headers, Random, headers, keys, request, secret, shared, test_keys};
 use polygate_signing::{
     Algorithm::{self, HmacSha1, HmacSha256, HmacSha384, HmacSha512},
     Refusal, SigningKey, Validity,
@@ -104,6 +104,82 @@ fn the_request_does_not_choose_the_algorithm() {
             let outcome = verify(&one, "/", &[("Authorization", &value), ("Date", DATE)], NOW);
             assert_eq!(outcome, Err(Refusal::WrongAlgorithm), "{named}");
         }
+    }
+}
+
+/// Two forms of one signature, and two names: `http-signature` writes DER and `ed25519-sha512`.
+#[test]
+fn elliptic_curves_under_the_names_that_clients_have_for_them() {
+    use polygate_signing::VerifyingKey;
+    let (ecdsa, ed25519) = (Algorithm::EcdsaP256Sha256, Algorithm::Ed25519);
+    let decoded = |text: &str| STANDARD.decode(text).unwrap();
+    let string = format!("(request-target): get /\ndate: {DATE}");
+    let verify_with = |dialect, algorithm, public: &str, named: &str, signature: &[u8]| {
+        let key = VerifyingKey::public(algorithm, &decoded(public)).unwrap();
+        let one = Verifier::new(Options::new(dialect), keys(vec![common::named("me", key)]));
+        let signature = STANDARD.encode(signature);
+        let value = format!(
+            r#"Signature keyId="me",algorithm="{named}",headers="(request-target) date",signature="{signature}""#
+        );
+        verify(&one, "/", &[("Authorization", &value), ("Date", DATE)], NOW).map(|accepted| accepted.signature)
+    };
+    let key = SigningKey::private(ecdsa, &decoded(test_keys::P256_PRIVATE)).unwrap();
+    let public = test_keys::P256_PUBLIC;
+    // Until both numbers have been with and without the zero before them.
+    for _ in 0..40 {
+        let fixed = key.sign(&[string.as_bytes()]).unwrap();
+        let number = |bytes: &[u8]| {
+            let from = bytes.iter().position(|byte| *byte != 0).unwrap();
+            let zero: &[u8] = if bytes[from] >= 0x80 { &[0] } else { &[] };
+            let number = [zero, &bytes[from..]].concat();
+            [&[2, number.len() as u8][..], &number].concat()
+        };
+        let (r, s) = (number(&fixed[..32]), number(&fixed[32..]));
+        let sequence = |content: &[u8]| [&[0x30, content.len() as u8][..], content].concat();
+        let der = sequence(&[&r[..], &s].concat());
+        for dialect in [Dialect::Cavage, Dialect::Cavage10] {
+            assert_eq!(verify_with(dialect, ecdsa, public, "ecdsa-sha256", &fixed), Ok(fixed.clone()));
+            assert_eq!(verify_with(dialect, ecdsa, public, "ecdsa-sha256", &der), Ok(fixed.clone()), "one form");
+        }
+        for other in [
+            [&der[..], &[0]].concat(),
+            der[..der.len() - 1].to_vec(),
+            sequence(&[&r[..], &s, &[0]].concat()),
+            sequence(&[&r[..], &s, &s].concat()),
+            sequence(&r),
+            sequence(&[&s[..], &r].concat()),
+            // A zero more, and one less than the sign needs.
+            sequence(&[&[2, r[1] + 1, 0][..], &r[2..], &s].concat()),
+            [&[0x30, 0x81, der[1]][..], &der[2..]].concat(),
+            vec![0x30, 0],
+            vec![0x30],
+        ] {
+            let outcome = verify_with(Dialect::Cavage, ecdsa, public, "ecdsa-sha256", &other);
+            assert_eq!(outcome, Err(Refusal::BadSignature), "{other:02x?}");
+        }
+        assert_eq!(verify_with(Dialect::Cavage, ecdsa, public, "hs2019", &fixed), Ok(fixed.clone()));
+        for (dialect, name, signature) in [
+            (Dialect::Cavage, "hs2019", &der),
+            (Dialect::Cavage10, "hs2019", &fixed),
+            (Dialect::Apisix, "ecdsa-sha256", &fixed),
+            (Dialect::Cavage, "ed25519-sha512", &fixed),
+            (Dialect::Cavage, "rsa-sha256", &fixed),
+        ] {
+            assert!(verify_with(dialect, ecdsa, public, name, signature).is_err(), "{dialect:?} {name}");
+        }
+    }
+    let key = SigningKey::private(ed25519, &decoded(test_keys::RFC_ED25519_PRIVATE)).unwrap();
+    let signature = key.sign(&[string.as_bytes()]).unwrap();
+    for (dialect, name, good) in [
+        (Dialect::Cavage, "ed25519-sha512", true),
+        (Dialect::Cavage10, "ed25519-sha512", true),
+        (Dialect::Cavage10, "ed25519", true),
+        (Dialect::Cavage10, "ed25519-sha256", false),
+        (Dialect::Cavage10, "ecdsa-sha256", false),
+        (Dialect::Apisix, "ed25519-sha512", false),
+    ] {
+        let outcome = verify_with(dialect, ed25519, test_keys::RFC_ED25519_PUBLIC, name, &signature);
+        assert_eq!(outcome.is_ok(), good, "{dialect:?} {name}");
     }
 }
 
