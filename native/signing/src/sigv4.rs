@@ -136,7 +136,8 @@ impl Verifier {
     /// What the request says about its signature, if that is for us, of now, and covers enough.
     fn credential(&self, request: &Request<'_>, now: u64) -> Result<Credential, Refusal> {
         let credential = find(request)?;
-        if credential.presigned && !self.options.presigned {
+        let lacks_expiry = credential.expires_seconds.is_none() && self.options.path == Path::AsSent;
+        if credential.presigned && (!self.options.presigned || lacks_expiry) {
             return Err(Refusal::Missing);
         }
         if self.scope() != [credential.region.as_slice(), credential.service.as_slice()] {

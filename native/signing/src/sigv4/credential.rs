@@ -22,6 +22,7 @@ pub struct Credential {
     pub signed_headers: Vec<Vec<u8>>,
     pub signature: [u8; 32],
     pub presigned: bool,
+    /// Only S3 asks for it: without, a presigned request is good for as long as another one.
     pub expires_seconds: Option<u64>,
 }
 
@@ -85,7 +86,7 @@ fn from_header(request: &Request<'_>, value: &[u8]) -> Result<Credential, Refusa
     }
     let [Some(credential), Some(signed_headers), Some(signature)] = found else { return Err(Refusal::Missing) };
     let stamp = Stamp::parse(request.needed(b"x-amz-date")?).ok_or(Refusal::Malformed)?;
-    build(credential, signed_headers, signature, stamp, None)
+    build(credential, signed_headers, signature, stamp)
 }
 
 /// The parameters of a presigned request.
@@ -108,25 +109,19 @@ fn from_query(all: &[(Vec<u8>, Vec<u8>)]) -> Result<Credential, Refusal> {
             return Err(Refusal::Malformed);
         }
     }
-    let [Some(algorithm), Some(credential), Some(date), Some(expires), Some(signed_headers), Some(signature)] = found
-    else {
+    let [Some(algorithm), Some(credential), Some(date), expires, Some(signed_headers), Some(signature)] = found else {
         return Err(Refusal::Missing);
     };
     if algorithm != ALGORITHM {
         return Err(Refusal::WrongAlgorithm);
     }
-    let expires = encoding::decimal(expires).filter(|seconds| (1..=LONGEST_SECONDS).contains(seconds));
+    let seconds = |text| encoding::decimal(text).filter(|seconds| (1..=LONGEST_SECONDS).contains(seconds));
+    let expires_seconds = expires.map(|text| seconds(text).ok_or(Refusal::Malformed)).transpose()?;
     let stamp = Stamp::parse(date).ok_or(Refusal::Malformed)?;
-    build(credential, signed_headers, signature, stamp, Some(expires.ok_or(Refusal::Malformed)?))
+    Ok(Credential { presigned: true, expires_seconds, ..build(credential, signed_headers, signature, stamp)? })
 }
 
-fn build(
-    credential: &[u8],
-    signed_headers: &[u8],
-    signature: &[u8],
-    stamp: Stamp,
-    expires_seconds: Option<u64>,
-) -> Result<Credential, Refusal> {
+fn build(credential: &[u8], signed_headers: &[u8], signature: &[u8], stamp: Stamp) -> Result<Credential, Refusal> {
     let parts: Vec<&[u8]> = credential.split(|byte| *byte == b'/').collect();
     let [key_id, day, region, service, b"aws4_request"] = parts.as_slice() else { return Err(Refusal::Malformed) };
     let names: Vec<Vec<u8>> = signed_headers.split(|byte| *byte == b';').map(<[u8]>::to_vec).collect();
@@ -148,8 +143,8 @@ fn build(
         stamp,
         signed_headers: names,
         signature: encoding::hex(signature).ok_or(Refusal::Malformed)?,
-        presigned: expires_seconds.is_some(),
-        expires_seconds,
+        presigned: false,
+        expires_seconds: None,
     })
 }
 
