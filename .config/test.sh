@@ -69,6 +69,22 @@ types() {
   npx --no-install tsc --noEmit -p test/tsconfig.json && npx --no-install tsc --noEmit -p bench/tsconfig.json
 }
 
+# Clients of others that sign requests for a test: npm packages, and PyPI packages in an environment beside them. Installed
+# when there are none, or other ones than are asked for. No script of a package runs.
+clients() {
+  local folder=test/clients asked
+  asked=$(cat "$folder/package-lock.json" "$folder/requirements.txt" | sha256sum)
+  [ "$(cat "$folder/node_modules/.asked" 2>/dev/null)" != "$asked" ] || return 0
+  python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' ||
+    { echo 'missing: Python 3.10 or newer with venv (Debian: apt install python3-venv)'; return 1; }
+  (
+    cd "$folder" && npm ci --ignore-scripts --silent && python3 -m venv node_modules/.python &&
+      node_modules/.python/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+        --requirement requirements.txt
+  ) || { echo "the clients could not be installed ($folder)"; return 1; }
+  echo "$asked" >"$folder/node_modules/.asked"
+}
+
 # node_tests NODE FOLDER...: files run one beside another, the tests of a file in order.
 node_tests() {
   local node=$1
@@ -91,7 +107,7 @@ node_24_tests() {
 # What a lock file lacks would have to be fetched, and fails it too.
 generated() {
   local folder copy same=0
-  for folder in . bench test/runtimes; do
+  for folder in . bench test/runtimes test/clients; do
     copy=$(mktemp -d -p "$logs")
     cp "$folder/package.json" "$folder/package-lock.json" "$folder/.npmrc" "$copy/"
     (cd "$copy" && npm install --package-lock-only --offline --ignore-scripts --silent) &&
@@ -110,6 +126,7 @@ step types types
 step rust-format cargo fmt --all --check
 step rust-lint cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
 step rust-tests cargo test --locked --workspace --quiet
+step clients clients
 step tests node_tests "$(command -v node)" test
 step tests-node-24 node_24_tests
 step generated generated

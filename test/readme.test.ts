@@ -232,8 +232,8 @@ test('the commands that it lists are those that there are', async t => {
 test('every dependency has its reason, and there is none without', () => {
   type Listed = Readonly<Record<string, string>> | undefined
   const names = new Set<string>()
-  for (const file of ['package.json', 'bench/package.json', 'test/runtimes/package.json']) {
-    const content = JSON.parse(read(file)) as Readonly<Record<string, Listed>>
+  for (const folder of ['', 'bench/', 'test/runtimes/', 'test/clients/']) {
+    const content = JSON.parse(read(`${folder}package.json`)) as Readonly<Record<string, Listed>>
     for (const kind of ['dependencies', 'devDependencies', 'optionalDependencies']) {
       for (const name of Object.keys(content[kind] ?? {})) names.add(name)
     }
@@ -244,6 +244,7 @@ test('every dependency has its reason, and there is none without', () => {
       for (const [, name = ''] of inside.matchAll(/^([\w-]+) = /gm)) if (!name.startsWith('polygate-')) names.add(name)
     }
   }
+  for (const [, name = ''] of read('test/clients/requirements.in').matchAll(/^([\w-]+)==/gm)) names.add(name)
   assert.deepEqual(namesUnder('Dependencies').sort(), [...names].sort())
 })
 
