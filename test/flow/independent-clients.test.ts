@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { awsClients } from '../helpers/clients/amazon.ts'
+import { awsClients, refusedAwsClients } from '../helpers/clients/amazon.ts'
 import { configuration, type Client, type SignedRequest } from '../helpers/clients/known.ts'
 import { joyentClients, messageClients, refusedClients } from '../helpers/clients/messages.ts'
 import { loadPackages, signWithPython } from '../helpers/clients/packages.ts'
@@ -91,7 +91,7 @@ describe('clients of others', { timeout: 120_000 }, () => {
     const authority = `127.0.0.1:${gateway.port}`
     const fromPython = pythonRequests(authority)
     const signed = await signWithPython(fromPython.map(([asked]) => asked))
-    refused = refusedClients(packages, authority)
+    refused = [...refusedClients(packages, authority), ...refusedAwsClients(packages, authority)]
     clients = [
       ...[messageClients, joyentClients, awsClients, webhookClients].flatMap(of => of(packages, authority)),
       ...fromPython.map(([{ method, body }, client], n): Client => {

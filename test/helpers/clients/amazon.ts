@@ -165,3 +165,21 @@ function smithyRequest(
   const content = body === null ? {} : { body }
   return { method, protocol: 'http:', hostname, port: Number(port), path: at, query, ...content }
 }
+
+/** A bare plus is a blank to this client and a plus to others, perhaps to the upstream. */
+export const refusedAwsClients = ({ AwsV4Signer }: Packages, authority: string): Pick<Client, 'who' | 'sign'>[] => [
+  {
+    who: 'npm aws4fetch: presigned, with a blank in the query, which it writes as a plus',
+    async sign() {
+      const url = `http://${authority}/links${path}${asQuery(parameters())}`
+      const credentials = { accessKeyId, secretAccessKey: secrets.aws }
+      const signed = await new AwsV4Signer({ ...credentials, service: 's3', region, url, signQuery: true }).sign()
+      return {
+        method: 'GET',
+        target: signed.url.pathname + signed.url.search,
+        headers: { host: authority },
+        body: null,
+      }
+    },
+  },
+]
