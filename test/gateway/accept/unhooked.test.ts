@@ -78,18 +78,16 @@ test('certificates by name, each with the same routes; others after a reload; TL
     authority.issue(name),
   )
   const listeners = listenersOf(t)
-  const use = (tls: ListenTlsPlan): void =>
-    void listeners.prepare([{ address: '127.0.0.1', port, unix: null, tls }]).commit({ drainMs: 0, idleMs: 1000 })
-  use(tlsOf('1', [entry(first!), entry(named!, 'named.example')]))
+  const use = (tls: ListenTlsPlan): Promise<void> =>
+    listeners.prepare([{ address: '127.0.0.1', port, unix: null, tls }]).commit({ drainMs: 0, idleMs: 1000 })
+  await use(tlsOf('1', [entry(first!), entry(named!, 'named.example')]))
   assert.deepEqual(await fetchName(port, 'other.example'), ['first.example', 'https other.example'])
   assert.deepEqual(await fetchName(port, 'named.example'), ['named.example', 'https named.example'])
   assert.deepEqual(await fetchName(port, 'other.example', { maxVersion: 'TLSv1.2' }), [
     'first.example',
     'https other.example',
   ])
-  use(tlsOf('2', [entry(renewed!)], { minVersion: '1.3' }))
-  // The listener before is closed a turn later.
-  await new Promise(resolve => setTimeout(resolve, 50))
+  await use(tlsOf('2', [entry(renewed!)], { minVersion: '1.3' }))
   assert.deepEqual(await fetchName(port, 'named.example'), ['renewed.example', 'https named.example'])
   await assert.rejects(fetchName(port, 'named.example', { maxVersion: 'TLSv1.2' }))
 })
