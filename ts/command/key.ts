@@ -98,7 +98,6 @@ const Typed = { interrupt: 0x03, end: 0x04, newline: 0x0a, enter: 0x0d, backspac
 /** One line of a terminal that shows nothing of it. Ctrl-C ends the process as it would anywhere. */
 function readUnseen(prompt: string): Promise<Buffer> {
   const { stdin } = process
-  process.stderr.write(prompt)
   stdin.setRawMode(true)
   const typed: number[] = []
   return new Promise(resolve => {
@@ -124,6 +123,8 @@ function readUnseen(prompt: string): Promise<Buffer> {
       }
     }
     stdin.on('data', onData)
+    // Who sees it may type at once, and nothing of that may be shown.
+    process.stderr.write(prompt)
   })
 }
 
