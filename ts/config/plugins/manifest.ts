@@ -7,7 +7,8 @@ import { describe } from '../nodes.ts'
 import { any, bytes, either, list, object, section, text, word, type ValueOf } from '../shapes.ts'
 import { validate } from '../validate.ts'
 
-export const runtimes = ['js', 'rust', 'lua', 'wasm'] as const
+/** What this version can run. */
+export const runtimes = ['js'] as const
 export type RuntimeName = (typeof runtimes)[number]
 
 /** A body that a plugin gets is kept in memory as a whole. */
