@@ -325,7 +325,7 @@ pub unsafe extern "C" fn send(descriptor: c_int, buffer: *const c_void, length: 
     connection.started = true;
     if bytes.starts_with(SWITCHING) {
         connection.become_raw();
-        let sent = transmit(thread, descriptor, bytes, flags);
+        let sent = transmit(thread, descriptor, without_last(bytes), flags | libc::MSG_MORE);
         settle(thread, descriptor);
         return sent;
     }
@@ -336,6 +336,17 @@ pub unsafe extern "C" fn send(descriptor: c_int, buffer: *const c_void, length: 
     // All or nothing for the front end, which closes the connection next: a rest of ours could not be sent later.
     let sent = transmit(thread, descriptor, &ours, flags);
     if sent < 0 { sent } else { length as ssize_t }
+}
+
+/// A WebSocket's beginning as the front end is told that it has left: it still has a byte to send when its handler
+/// returns, and sends it, with what is held of the others, before anything else.
+///
+/// Mends a fault: after a handler that has upgraded a connection, `HttpResponse::cork` looks whether the response asked
+/// for the connection's end, and only then whether bytes wait. Where the socket's memory was made smaller in place it
+/// takes the WebSocket's for the response's, and what it reads there is chance: now and then it closes a WebSocket that
+/// has just begun (mended in its core in July 2026, uNetworking/uWebSockets#1929).
+fn without_last(bytes: &[u8]) -> &[u8] {
+    bytes.split_last().map_or(bytes, |(_, rest)| rest)
 }
 
 pub unsafe extern "C" fn writev(descriptor: c_int, parts: *const libc::iovec, count: c_int) -> ssize_t {
