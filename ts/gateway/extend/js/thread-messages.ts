@@ -16,8 +16,6 @@ export type ToThread = readonly CallMessage[] | 'ping'
 
 export type FromThread =
   | { readonly kind: 'ready' | 'pong' }
-  /** The plugin cannot be used. */
-  | { readonly kind: 'unusable'; readonly reason: string }
   | { readonly kind: 'outcomes'; readonly outcomes: readonly OutcomeMessage[] }
   /** A line for the log. */
   | { readonly kind: 'said'; readonly level: LogLevel; readonly message: string; readonly fields: LogFields }

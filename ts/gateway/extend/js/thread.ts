@@ -1,5 +1,6 @@
 // Runs in a thread of its own: one plugin, for as long as the thread lives. Piscina calls the default export once, as a task
-// that never ends; calls come by the port that the task was given, and answers go back by it.
+// that never ends; calls come by the port that the task was given, and answers go back by it. A plugin that cannot be used
+// ends the task with the reason.
 import type { MessagePort } from 'node:worker_threads'
 import { hookNames } from '../../../shared/plugin-hooks.ts'
 import { Pending } from '../outcome.ts'
@@ -13,14 +14,9 @@ import { outcomeMessage, replyOf, SnapshotRequest, type CallMessage, type Outcom
 
 export default async function serve({ plan, port, running }: ThreadTask): Promise<void> {
   const send = (message: FromThread): void => port.postMessage(message)
-  try {
-    const calls = await callsOf(plan, send)
-    port.on('message', answering(calls, port, running))
-    send({ kind: 'ready' })
-  } catch (error) {
-    send({ kind: 'unusable', reason: error instanceof Error ? error.message : String(error) })
-    return
-  }
+  const calls = await callsOf(plan, send)
+  port.on('message', answering(calls, port, running))
+  send({ kind: 'ready' })
   await new Promise<void>(resolve => port.once('close', resolve))
 }
 

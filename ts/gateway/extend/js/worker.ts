@@ -156,9 +156,6 @@ class PluginThread {
         thread.isReady = true
         started(null)
         this.#flush()
-        return
-      case 'unusable':
-        started(message.reason)
     }
   }
 
