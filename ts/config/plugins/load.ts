@@ -65,7 +65,7 @@ class PluginLoader {
     const manifest = this.#manifest(folder)
     this.#checkHooks(manifest)
     this.#checkConfig(manifest)
-    const isolation = this.#isolation(manifest)
+    const isolation = manifest.isolation ?? 'worker'
     const entry = resolve(folder, manifest.entry)
     const content = this.#read(entry, `entry ${manifest.entry}`)
     const bundled = manifest.runtime === 'js' ? this.#bundle(entry) : null
@@ -113,12 +113,6 @@ class PluginLoader {
     } catch (error) {
       return this.#refuse(`${what}: ${readFailure(error)}`, 'path')
     }
-  }
-
-  #isolation({ runtime, isolation }: Manifest): PluginPlan['isolation'] {
-    if (runtime === 'js' || runtime === 'wasm') return isolation ?? 'worker'
-    if (isolation === 'worker') this.#refuse(`plugin.yaml: a plugin of runtime ${runtime} is always inline`, 'path')
-    return 'inline'
   }
 
   #checkHooks({ hooks }: Manifest): void {

@@ -88,7 +88,4 @@ const identity = ({
   ...plan
 }: PluginPlan): string => JSON.stringify(plan)
 
-function runtimeOf({ runtime, isolation }: PluginPlan): MakeReady {
-  if (runtime === 'js') return isolation === 'inline' ? makeInline : makeThreaded
-  throw new Error(`no runtime for ${runtime}`)
-}
+const runtimeOf = ({ isolation }: PluginPlan): MakeReady => (isolation === 'inline' ? makeInline : makeThreaded)
