@@ -34,6 +34,8 @@ export interface SignatureVerifierOptions {
   readonly service: string
   readonly asSent: boolean
   readonly presigned: boolean
+  /** One of `signatureKernels`, for Mashery's window; left out: the fastest. */
+  readonly kernel?: string
   readonly credentials: readonly SignatureCredential[]
 }
 
@@ -42,7 +44,7 @@ export interface NativeSignatures {
   signatureVerifier(options: SignatureVerifierOptions): number
   dropSignatureVerifier(verifier: number): void
   /**
-   * Verifies the slot's head. `how`: `trusted` and `tls` of ForwardHow. The credential's place, one of the codes below
+   * Verifies the slot's head. `how`: `trusted` and `tls` of ForwardHow, and `replayUnwanted`. The credential's place, one of the codes below
    * where the body has to be looked at, or below 0 a refusal: -1 - its index in `signatureRefusals`. The time is the system's unless it is given.
    */
   verifySignature(verifier: number, slot: number, how: number, nowSeconds?: number): number
@@ -58,6 +60,9 @@ export interface NativeSignatures {
    */
   signatureReplayValue(): Uint8Array
 }
+
+/** To be added to `how` where nothing is remembered: `signatureReplayValue` is left as it is. */
+export const replayUnwanted = 16
 
 /** The signature is good if the body is the one that was signed. */
 export const signedBodyNeeded = 0x4000_0000

@@ -24,6 +24,8 @@ export interface Native extends NativeHeads, NativeLimitsModule, NativePasswords
   version(): string
   /** Names of refusals, as `signatureRefusals`. */
   signatureRefusals(): string[]
+  /** What Mashery's window can be hashed with on this processor, the fastest last. For benchmarks. */
+  signatureKernels(): string[]
   /**
    * Has the kernel end this process when `parent` has ended and `outliveParent` is not called within the grace: a loop
    * or a stop must not keep it. False: not on this platform.

@@ -14,14 +14,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use napi::sys;
 use napi_derive::napi;
-use polygate_signing::{BodyDigest, Refusal};
+use polygate_signing::{BodyDigest, Kernel, Refusal};
 
 use crate::arguments::{Arguments, checked, wrong};
 use crate::exchanges::{Exchanges, TLS, TRUSTED, this};
 use crate::heads::with_head;
 use options::SignatureVerifierOptions;
 use request::{Lines, Reached};
-use verifier::{Accepted, Scheme, Verdict, Verifier};
+use verifier::{Accepted, Asked, Scheme, Verdict, Verifier};
 
 /// Far longer than any key id, and than any signature of Mashery's.
 const MAX_TEXT_BYTES: usize = 1024;
@@ -29,6 +29,8 @@ const MAX_TEXT_BYTES: usize = 1024;
 const SIGNED_BODY_NEEDED: i32 = 1 << 30;
 const WHOLE_BODY_NEEDED: i32 = SIGNED_BODY_NEEDED + 1;
 const REPLAY_BYTES: usize = 32;
+/// A bit of `verify`'s `how`, beside those of forwarding; `replayUnwanted` in the same file.
+const REPLAY_UNWANTED: i32 = 16;
 
 /// The part of `Exchanges` that is about signatures.
 pub struct Signatures {
@@ -82,10 +84,10 @@ impl Signatures {
     }
 
     fn tell(&mut self, accepted: Accepted) {
-        if !self.replay.is_null() {
+        if let Some(replay) = accepted.replay.filter(|_| !self.replay.is_null()) {
             // SAFETY: the memory of the typed array that `replay_value` made and keeps, on the environment's thread, while
             // no JavaScript runs.
-            unsafe { self.replay.cast::<[u8; REPLAY_BYTES]>().write_unaligned(accepted.replay) };
+            unsafe { self.replay.cast::<[u8; REPLAY_BYTES]>().write_unaligned(replay) };
         }
     }
 }
@@ -95,8 +97,9 @@ fn number(refusal: Refusal) -> i32 {
     -1 - Refusal::ALL.iter().position(|one| *one == refusal).unwrap_or_default() as i32
 }
 
-fn reached(how: i32) -> Reached {
-    Reached { tls: how & TLS != 0, trusted: how & TRUSTED != 0 }
+fn asked(how: i32) -> Asked {
+    let reached = Reached { tls: how & TLS != 0, trusted: how & TRUSTED != 0 };
+    Asked { reached, replay: how & REPLAY_UNWANTED == 0 }
 }
 
 fn real_time() -> u64 {
@@ -115,6 +118,12 @@ fn now_at<const N: usize>(call: &Arguments<N>, index: usize) -> u64 {
 #[napi(catch_unwind)]
 pub fn signature_refusals() -> Vec<String> {
     Refusal::ALL.iter().map(|refusal| refusal.name().to_owned()).collect()
+}
+
+/// The names of the kernels for Mashery's window that this processor has, the fastest last.
+#[napi(catch_unwind)]
+pub fn signature_kernels() -> Vec<String> {
+    Kernel::available().into_iter().map(|kernel| kernel.name().to_owned()).collect()
 }
 
 /// `signatureVerifier(options)`: a number.
@@ -155,7 +164,7 @@ pub unsafe extern "C" fn verify(env: sys::napi_env, info: sys::napi_callback_inf
         let Signatures { verifiers, lines, .. } = signatures;
         let verifier = verifier_or(verifiers.get_mut(index).and_then(Option::as_mut))?;
         let verdict = with_head(*heads, slot, |head| {
-            head.map_or(Err(Refusal::Missing), |head| verifier.verify(head, reached(how), lines, now))
+            head.map_or(Err(Refusal::Missing), |head| verifier.verify(head, asked(how), lines, now))
         });
         call.integer(match verdict {
             Ok(Verdict::Accepted(accepted)) => signatures.answer(Ok(accepted)),
@@ -186,9 +195,7 @@ pub unsafe extern "C" fn verify_body(env: sys::napi_env, info: sys::napi_callbac
                 let Signatures { verifiers, lines, .. } = signatures;
                 let verifier = verifier_or(verifiers.get_mut(verifier).and_then(Option::as_mut))?;
                 with_head(*heads, slot, |head| {
-                    head.map_or(Err(Refusal::Missing), |head| {
-                        verifier.verify_whole(head, body, reached(how), lines, now)
-                    })
+                    head.map_or(Err(Refusal::Missing), |head| verifier.verify_whole(head, body, asked(how), lines, now))
                 })
             }
         };

@@ -29,7 +29,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Hash, Kernel, Refusal, Secret, Validity,
-    window::{Digest, MAX_SKEW_SECONDS, Table, Template, in_range},
+    window::{Digest, MAX_SKEW_SECONDS, Table, Template, in_range, prefetch},
 };
 
 use residents::Residents;
@@ -138,6 +138,11 @@ impl Mashery {
             return Err(Refusal::ImpossibleClock);
         }
         let range = self.by_key.get(key).cloned().ok_or(Refusal::UnknownKey)?;
+        // With many keys none of this is in the cache: what will be read is asked for at once, not one after another.
+        for at in range.clone() {
+            self.residents.prefetch(at);
+            prefetch(std::slice::from_ref(&self.entries[at]));
+        }
         let mut outcome = Err(Refusal::NoActiveSecret);
         for at in range {
             // No early end: how many secrets a key has is no secret, which one fits is.

@@ -7,6 +7,7 @@
 mod digest;
 mod kernel;
 mod lanes;
+mod prefetch;
 mod scan;
 #[cfg(target_arch = "x86_64")]
 mod sha_ni;
@@ -15,6 +16,7 @@ mod template;
 
 pub(crate) use digest::Digest;
 pub use kernel::Kernel;
+pub(crate) use prefetch::prefetch;
 pub(crate) use table::{MAX_SKEW_SECONDS, Table, in_range};
 pub(crate) use template::Template;
 

@@ -6,7 +6,7 @@ import { schemeTraits } from '../../config/signature-schemes.ts'
 import { GuardOutcome, signatureOutcome, type CountOutcome } from '../../shared/guard-outcomes.ts'
 import { ForwardHow, type NativeExchanges } from '../../shared/native.ts'
 import { ReplayVerdict } from '../../shared/native-limits.ts'
-import { signedBodyNeeded, type SignatureCredential } from '../../shared/native-signing.ts'
+import { replayUnwanted, signedBodyNeeded, type SignatureCredential } from '../../shared/native-signing.ts'
 import { Verdict, type Consumer, type Exchange } from '../exchange.ts'
 import type { Stage } from '../pipeline.ts'
 import { addressKey } from './address-key.ts'
@@ -152,6 +152,7 @@ export function signatureGuard(
   function stage(exchange: Exchange): Verdict {
     if (exchange.signedBodyDue) return awaitBody(exchange)
     const how =
+      (memory === null ? replayUnwanted : 0) |
       (readsScheme && trusts(exchange) ? ForwardHow.trusted : 0) |
       (exchange.listener.scheme === 'https' ? ForwardHow.tls : 0)
     const place = exchanges.verifySignature(verifier, exchange.slot, how)

@@ -3,7 +3,7 @@
 use napi::bindgen_prelude::{Buffer, Result};
 use napi_derive::napi;
 use polygate_signing::{
-    Algorithm, Hash, Keys, NamedKey, Secret, Validity, VerifyingKey, cavage,
+    Algorithm, Hash, Kernel, Keys, NamedKey, Secret, Validity, VerifyingKey, cavage,
     mashery::{self, Mashery},
     rfc9421, sigv4, webhook,
 };
@@ -41,6 +41,8 @@ pub struct SignatureVerifierOptions {
     pub service: String,
     pub as_sent: bool,
     pub presigned: bool,
+    /// The name of a kernel for Mashery's window, for benchmarks; none: the fastest.
+    pub kernel: Option<String>,
     pub credentials: Vec<SignatureCredential>,
 }
 
@@ -181,7 +183,13 @@ impl SignatureVerifierOptions {
             let key = one.key_id.as_bytes().to_vec();
             Ok(mashery::Credential { key, secret: one.secret()?, validity: one.validity() })
         })?;
-        let options = mashery::Options { skew_seconds: self.skew_seconds, ..mashery::Options::new(hash) };
+        let mut options = mashery::Options { skew_seconds: self.skew_seconds, ..mashery::Options::new(hash) };
+        if let Some(name) = &self.kernel {
+            options.kernel = Kernel::available()
+                .into_iter()
+                .find(|kernel| kernel.name() == name)
+                .ok_or_else(|| wrong("a kernel that this processor has not"))?;
+        }
         let keys = Mashery::new(&options, credentials).ok_or_else(|| wrong("a skew past 900 s, or an empty key"))?;
         let carrier = |header: &str, parameter: &str| Carrier {
             header: header.as_bytes().to_vec(),

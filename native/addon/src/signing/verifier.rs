@@ -80,8 +80,17 @@ pub struct Verifier {
 pub struct Accepted {
     /// The place of the credential.
     pub place: usize,
-    /// What a replay is known by. Of Mashery's, which honest clients repeat: what an address is bound to.
-    pub replay: [u8; 32],
+    /// What a replay is known by, where somebody wants to know. Of Mashery's, which honest clients repeat: what an address
+    /// is bound to.
+    pub replay: Option<[u8; 32]>,
+}
+
+/// What the caller says of a request.
+#[derive(Clone, Copy)]
+pub struct Asked {
+    pub reached: Reached,
+    /// Whether somebody remembers what has been accepted.
+    pub replay: bool,
 }
 
 /// What a head's signature is worth.
@@ -96,15 +105,16 @@ pub enum Verdict {
 
 impl Verifier {
     /// `now` in Unix seconds.
-    pub fn verify(&mut self, head: &Head, reached: Reached, lines: &mut Lines, now: u64) -> Result<Verdict, Refusal> {
+    pub fn verify(&mut self, head: &Head, asked: Asked, lines: &mut Lines, now: u64) -> Result<Verdict, Refusal> {
         if let Scheme::Mashery { keys, key, signature } = &mut self.scheme {
             let accepted = keys.verify(&key.read(head)?, &signature.read(head)?, now)?;
             let owner = &self.owners[accepted.credential].name;
-            let replay = digest_of(&[owner, &accepted.second.to_le_bytes()]);
+            let replay = asked.replay.then(|| digest_of(&[owner, &accepted.second.to_le_bytes()]));
             return Ok(Verdict::Accepted(Accepted { place: accepted.credential, replay }));
         }
         let body = has_body(head);
-        let verdict = with_request(head, reached, lines, |request| self.verify_request(request, body, now))?;
+        let verdict =
+            with_request(head, asked.reached, lines, |request| self.verify_request(request, body, asked.replay, now))?;
         match verdict {
             Verdict::Accepted(_) if body && !self.unsigned_body => Err(Refusal::NotCovered),
             // A body that is not there has a digest too.
@@ -118,32 +128,32 @@ impl Verifier {
         &self,
         head: &Head,
         body: &[u8],
-        reached: Reached,
+        asked: Asked,
         lines: &mut Lines,
         now: u64,
     ) -> Result<Accepted, Refusal> {
-        with_request(head, reached, lines, |request| match &self.scheme {
+        with_request(head, asked.reached, lines, |request| match &self.scheme {
             Scheme::SigV4 { keys, .. } => {
-                keys.verify(request, Some(&sha256(body)), now).map(|accepted| self.of_sigv4(&accepted))
+                keys.verify(request, Some(&sha256(body)), now).map(|accepted| self.of_sigv4(&accepted, asked.replay))
             }
-            Scheme::Webhook { keys, .. } => self.of_webhook(keys, request, body, now),
+            Scheme::Webhook { keys, .. } => self.of_webhook(keys, request, body, asked.replay, now),
             Scheme::Mashery { .. } | Scheme::Cavage(_) | Scheme::Rfc9421(_) => Err(Refusal::Malformed),
         })
     }
 
-    fn verify_request(&self, request: &Request<'_>, body: bool, now: u64) -> Result<Verdict, Refusal> {
+    fn verify_request(&self, request: &Request<'_>, body: bool, replay: bool, now: u64) -> Result<Verdict, Refusal> {
         match &self.scheme {
             // Is verified without its request.
             Scheme::Mashery { .. } => Err(Refusal::Missing),
             Scheme::Cavage(keys) => {
                 let accepted = keys.verify(request, now)?;
-                Ok(verdict(self.accepted(accepted.key, &accepted.signature), accepted.body))
+                Ok(verdict(self.accepted(accepted.key, &accepted.signature, replay), accepted.body))
             }
             Scheme::Rfc9421(keys) => {
                 let accepted = keys.verify(request, now)?;
                 let ours = match &accepted.nonce {
-                    Some(nonce) => self.remembered(accepted.key, b"nonce", nonce),
-                    None => self.accepted(accepted.key, &accepted.signature),
+                    Some(nonce) => self.remembered(accepted.key, b"nonce", nonce, replay),
+                    None => self.accepted(accepted.key, &accepted.signature, replay),
                 };
                 Ok(verdict(ours, accepted.body))
             }
@@ -157,20 +167,20 @@ impl Verifier {
                 }
                 let empty = sha256(b"");
                 let accepted = keys.verify(request, if body { None } else { Some(&empty) }, now)?;
-                Ok(verdict(self.of_sigv4(&accepted), accepted.body.filter(|_| body)))
+                Ok(verdict(self.of_sigv4(&accepted, replay), accepted.body.filter(|_| body)))
             }
             Scheme::Webhook { keys, signs_body } => {
                 if body && *signs_body {
                     keys.check_head(request, now)?;
                     return Ok(Verdict::WithBody);
                 }
-                self.of_webhook(keys, request, b"", now).map(Verdict::Accepted)
+                self.of_webhook(keys, request, b"", replay, now).map(Verdict::Accepted)
             }
         }
     }
 
-    fn of_sigv4(&self, accepted: &sigv4::Accepted) -> Accepted {
-        self.remembered(accepted.key, b"signature", &accepted.signature)
+    fn of_sigv4(&self, accepted: &sigv4::Accepted, replay: bool) -> Accepted {
+        self.remembered(accepted.key, b"signature", &accepted.signature, replay)
     }
 
     fn of_webhook(
@@ -178,20 +188,21 @@ impl Verifier {
         keys: &webhook::Verifier,
         request: &Request<'_>,
         body: &[u8],
+        replay: bool,
         now: u64,
     ) -> Result<Accepted, Refusal> {
         let accepted = keys.verify(request, body, now)?;
-        Ok(self.remembered(accepted.key, b"message", &keys.replay_value(request, body)?))
+        Ok(self.remembered(accepted.key, b"message", &keys.replay_value(request, body)?, replay))
     }
 
-    fn accepted(&self, place: usize, signature: &[u8]) -> Accepted {
+    fn accepted(&self, place: usize, signature: &[u8], replay: bool) -> Accepted {
         let algorithm = self.owners[place].algorithm;
         let fixed = algorithm.map_or(signature, |algorithm| algorithm.fixed_part(signature));
-        self.remembered(place, b"signature", fixed)
+        self.remembered(place, b"signature", fixed, replay)
     }
 
-    fn remembered(&self, place: usize, kind: &[u8], value: &[u8]) -> Accepted {
-        Accepted { place, replay: digest_of(&[&self.owners[place].name, kind, value]) }
+    fn remembered(&self, place: usize, kind: &[u8], value: &[u8], replay: bool) -> Accepted {
+        Accepted { place, replay: replay.then(|| digest_of(&[&self.owners[place].name, kind, value])) }
     }
 }
 

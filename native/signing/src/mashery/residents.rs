@@ -39,6 +39,14 @@ impl Residents {
         self.all.len() < self.limit
     }
 
+    /// The whole of the entry's table: what is asked for says nothing about the signature.
+    #[inline]
+    pub fn prefetch(&self, entry: usize) {
+        if let Some(resident) = self.all.get(self.places[entry] as usize) {
+            resident.table.prefetch();
+        }
+    }
+
     #[inline]
     pub fn table_of(&mut self, entry: usize) -> Option<&mut Table> {
         self.all.get_mut(self.places[entry] as usize).map(|resident| &mut resident.table)

@@ -14,6 +14,7 @@ use std::ops::Range;
 
 use super::{
     kernel::Kernel,
+    prefetch::prefetch,
     scan::{self, Found},
     template::Template,
 };
@@ -92,6 +93,12 @@ impl Table {
             kernel.tags(template, next, &mut self.tags[at..at + run]);
             next += run as u64;
         }
+    }
+
+    /// Has the processor begin to fetch all tags.
+    #[inline]
+    pub fn prefetch(&self) {
+        prefetch(&self.tags);
     }
 
     /// One pass over all tags.
