@@ -30,12 +30,16 @@ function installPackages(): void {
   if (status !== 0) throw new Error(`its packages could not be installed; try \`npm ci\` in ${import.meta.dirname}`)
 }
 
-async function run({ suite, proxy, json: typed }: BenchOptions): Promise<void> {
+async function run(options: BenchOptions): Promise<void> {
   // npm runs this in bench/: a file name is meant from where the user stands.
-  const json = typed === null ? null : resolve(process.env['INIT_CWD'] ?? '.', typed)
-  switch (suite) {
+  const json = options.json === null ? null : resolve(process.env['INIT_CWD'] ?? '.', options.json)
+  switch (options.suite) {
     case 'proxy':
-      return (await import('./suites/proxy.ts')).proxySuite(proxy, json)
+      return (await import('./suites/proxy.ts')).proxySuite(options.proxy, json)
+    case 'signing':
+      return (await import('./suites/signing.ts')).signingSuite(options.signing, json)
+    case 'guards':
+      return (await import('./suites/guards.ts')).guardsSuite(options.guards, json)
     case 'memory':
       return (await import('./suites/memory.ts')).memorySuite(json)
     case 'flat':

@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import type { GeneratorName } from './measure/generator.ts'
 
-export const suites = ['proxy', 'memory', 'flat', 'idle', 'reload', 'start'] as const
+export const suites = ['proxy', 'signing', 'guards', 'memory', 'flat', 'idle', 'reload', 'start'] as const
 export type SuiteName = (typeof suites)[number]
 
 export interface ProxyOptions {
@@ -16,9 +16,20 @@ export interface ProxyOptions {
   readonly generator: GeneratorName
 }
 
-export interface BenchOptions {
-  readonly suite: SuiteName
-  readonly proxy: ProxyOptions
+export interface GuardsOptions {
+  readonly rounds: number
+  readonly seconds: number
+  readonly warmUpSeconds: number
+  readonly connections: number
+  readonly rivals: readonly GuardRivalName[]
+  readonly generator: GeneratorName
+}
+
+export interface SigningOptions {
+  readonly rounds: number
+}
+
+export type BenchOptions = SuiteOptions & {
   /** File for the results, as it was typed. */
   readonly json: string | null
 }
@@ -28,6 +39,15 @@ export class UsageError extends Error {}
 
 export const rivalNames = ['nginx', 'haproxy', 'haproxy-64k'] as const
 export type RivalName = (typeof rivalNames)[number]
+/** A larger buffer changes nothing about guards. */
+export const guardRivalNames = ['nginx', 'haproxy'] as const
+export type GuardRivalName = (typeof guardRivalNames)[number]
+
+export type SuiteOptions =
+  | { readonly suite: 'proxy'; readonly proxy: ProxyOptions }
+  | { readonly suite: 'guards'; readonly guards: GuardsOptions }
+  | { readonly suite: 'signing'; readonly signing: SigningOptions }
+  | { readonly suite: Exclude<SuiteName, 'proxy' | 'guards' | 'signing'> }
 
 export function parseBench(argv: readonly string[]): BenchOptions {
   const { values, positionals } = parse(argv)
@@ -36,22 +56,48 @@ export function parseBench(argv: readonly string[]): BenchOptions {
     const found = positionals.length === 0 ? 'no suite' : positionals.map(one => JSON.stringify(one)).join(' ')
     throw new UsageError(`found ${found}, expected one of ${suites.join(', ')}`)
   }
-  const { generator } = values
-  if (generator !== 'autocannon' && generator !== 'wrk') {
-    throw new UsageError(`--generator: found ${generator}, expected autocannon or wrk`)
-  }
-  return {
-    suite,
-    json: values.json ?? null,
-    proxy: {
-      rounds: whole('rounds', values.rounds, 1),
-      seconds: whole('seconds', values.seconds, 1),
-      warmUpSeconds: whole('warm-up', values['warm-up'], 0),
-      connections: wholes('connections', values.connections),
-      bodies: wholes('bodies', values.bodies),
-      rivals: values.rivals.split(',').filter(Boolean).map(rivalOf),
-      generator,
-    },
+  const json = values.json ?? null
+  const foreign = Object.keys(values).find(name => name !== 'json' && !optionsOfSuite[suite]?.includes(name))
+  if (foreign !== undefined) throw new UsageError(`--${foreign}: no option of ${suite}`)
+  return { ...optionsOf(suite, values), json }
+}
+
+const loadOptions = ['rounds', 'seconds', 'warm-up', 'connections', 'rivals', 'generator']
+const optionsOfSuite: Partial<Record<SuiteName, readonly string[]>> = {
+  proxy: [...loadOptions, 'bodies'],
+  guards: loadOptions,
+  signing: ['rounds'],
+}
+
+type Values = ReturnType<typeof parse>['values']
+
+function optionsOf(suite: SuiteName, values: Values): SuiteOptions {
+  const rounds = (usual: string): number => whole('rounds', values.rounds ?? usual, 1)
+  const load = () => ({
+    rounds: rounds('3'),
+    seconds: whole('seconds', values.seconds ?? '5', 1),
+    warmUpSeconds: whole('warm-up', values['warm-up'] ?? '2', 0),
+    generator: generatorOf(values.generator ?? 'autocannon'),
+  })
+  const rivals = (values.rivals ?? 'nginx,haproxy').split(',').filter(Boolean)
+  switch (suite) {
+    case 'proxy': {
+      const connections = wholes('connections', values.connections ?? '1,32,256')
+      const bodies = wholes('bodies', values.bodies ?? '128,65536')
+      return { suite, proxy: { ...load(), connections, bodies, rivals: rivals.map(name => rivalOf(name, rivalNames)) } }
+    }
+    case 'guards': {
+      const connections = whole('connections', values.connections ?? '32', 1)
+      return { suite, guards: { ...load(), connections, rivals: rivals.map(name => rivalOf(name, guardRivalNames)) } }
+    }
+    case 'signing':
+      return { suite, signing: { rounds: rounds('300') } }
+    case 'memory':
+    case 'flat':
+    case 'idle':
+    case 'reload':
+    case 'start':
+      return { suite }
   }
 }
 
@@ -61,13 +107,13 @@ function parse(argv: readonly string[]) {
       args: [...argv],
       allowPositionals: true,
       options: {
-        rounds: { type: 'string', default: '3' },
-        seconds: { type: 'string', default: '5' },
-        'warm-up': { type: 'string', default: '2' },
-        connections: { type: 'string', default: '1,32,256' },
-        bodies: { type: 'string', default: '128,65536' },
-        rivals: { type: 'string', default: 'nginx,haproxy' },
-        generator: { type: 'string', default: 'autocannon' },
+        rounds: { type: 'string' },
+        seconds: { type: 'string' },
+        'warm-up': { type: 'string' },
+        connections: { type: 'string' },
+        bodies: { type: 'string' },
+        rivals: { type: 'string' },
+        generator: { type: 'string' },
         json: { type: 'string' },
       },
     })
@@ -85,8 +131,13 @@ function whole(name: string, text: string, least: number): number {
 
 const wholes = (name: string, text: string): number[] => text.split(',').map(one => whole(name, one, 1))
 
-function rivalOf(name: string): RivalName {
-  const known = rivalNames.find(one => one === name)
-  if (known === undefined) throw new UsageError(`--rivals: found ${name}, expected some of ${rivalNames.join(', ')}`)
+function generatorOf(name: string): GeneratorName {
+  if (name === 'autocannon' || name === 'wrk') return name
+  throw new UsageError(`--generator: found ${name}, expected autocannon or wrk`)
+}
+
+function rivalOf<Name extends string>(name: string, names: readonly Name[]): Name {
+  const known = names.find(one => one === name)
+  if (known === undefined) throw new UsageError(`--rivals: found ${name}, expected some of ${names.join(', ')}`)
   return known
 }

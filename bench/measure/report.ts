@@ -2,6 +2,9 @@
 import { writeFileSync } from 'node:fs'
 import { cpus, release } from 'node:os'
 
+/** A share of a core that other processes may use before a run counts as noisy. */
+export const noisy = 0.05
+
 /** Writes `result` with date and machine to `file`; null: nothing. */
 export function writeJson(file: string | null, result: object): void {
   if (file === null) return
@@ -11,8 +14,9 @@ export function writeJson(file: string | null, result: object): void {
 }
 
 /** Prints what was measured against its limit; above it the exit code becomes 1. */
-export function verdict(what: string, measured: number, limit: number, unit: string): void {
+export function verdict(what: string, measured: number, limit: number, unit: string, digits = 1): void {
+  // NaN is over.
   const holds = measured <= limit
   if (!holds) process.exitCode = 1
-  console.log(`${holds ? 'ok  ' : 'OVER'}  ${what}: ${measured.toFixed(1)} ${unit} (limit ${limit} ${unit})`)
+  console.log(`${holds ? 'ok  ' : 'OVER'}  ${what}: ${measured.toFixed(digits)} ${unit} (limit ${limit} ${unit})`)
 }

@@ -1,6 +1,7 @@
 // One measured run: load against one gateway, CPU time of its processes over exactly that load, and what else ran on
-// the machine meanwhile. Called by suites/proxy.ts.
+// the machine meanwhile. Called by the suites that measure whole requests.
 import { cpuBetween, noiseBetween, residentKiB, takeSnapshot, treeOf } from './cpu.ts'
+import { noisy } from './report.ts'
 import { runLoad, type LoadOptions } from './generator.ts'
 import type { Gateway } from '../rivals/gateway.ts'
 import type { Processes } from '../processes.ts'
@@ -20,6 +21,9 @@ export interface RunResult {
   readonly coreShare: number
   readonly noiseShare: number
   readonly noiseWorst: string
+  readonly isNoisy: boolean
+  /** To be put behind a line of progress; '' without noise. */
+  readonly noiseText: string
 }
 
 /** Throws when a request failed or was answered with anything but 2xx: such a run measures nothing. */
@@ -40,6 +44,7 @@ export async function measureRun(
   const perProcessNs = tree.map(pid => Number(cpuBetween([pid], before, after)))
   const totalNs = perProcessNs.reduce((sum, ns) => sum + ns, 0)
   const noise = noiseBetween([gateway.running.pid, ...others], before, after)
+  const isNoisy = noise.foreignShare > noisy
   return {
     cpuUs: totalNs / 1000 / result.requests,
     workerCpuUs: Math.max(...perProcessNs) / 1000 / result.requests,
@@ -51,5 +56,7 @@ export async function measureRun(
     coreShare: totalNs / Number(after.atNs - before.atNs),
     noiseShare: noise.foreignShare,
     noiseWorst: noise.worst,
+    isNoisy,
+    noiseText: isNoisy ? `  NOISE ${(noise.foreignShare * 100).toFixed(0)} % (${noise.worst})` : '',
   }
 }

@@ -11,6 +11,8 @@ export interface GatewayOptions {
   /** List of cores as taskset takes it. */
   readonly cores: string
   readonly upstreamPort: number
+  /** API keys of consumers, in the header `api-key`: one of them is asked for, and a limit counted by it. */
+  readonly keys?: readonly string[]
 }
 
 /** Resolves to null where the gateway is not installed. */

@@ -1,12 +1,12 @@
 // Suite `proxy`: CPU time per proxied request of Polygate, beside nginx and haproxy in alternating rounds, all in one
 // run on one machine. The gateway has core 0; generator and upstream have the others.
-import { cpus } from 'node:os'
+import { loadPlace } from '../measure/cores.ts'
 import { median, spreadPercent, table } from '../measure/statistics.ts'
-import { writeJson } from '../measure/report.ts'
+import { noisy, writeJson } from '../measure/report.ts'
 import { measureRun, type RunResult } from '../measure/run.ts'
 import { runLoad } from '../measure/generator.ts'
 import type { ProxyOptions, RivalName } from '../options.ts'
-import { findCommand, Processes } from '../processes.ts'
+import { Processes } from '../processes.ts'
 import type { Gateway, StartGateway } from '../rivals/gateway.ts'
 import { startHaproxy, startHaproxy64k } from '../rivals/haproxy.ts'
 import { startNginx } from '../rivals/nginx.ts'
@@ -31,16 +31,12 @@ const rivalStarts: Readonly<Record<RivalName, StartGateway>> = {
 const smallBody = 128
 const largeBodyConnections = 32
 const routesCount = 1000
-const gatewayCore = '0'
 
 export async function proxySuite(options: ProxyOptions, json: string | null): Promise<void> {
-  const coreCount = cpus().length
-  const loadCores = coreCount > 1 ? (coreCount > 2 ? `1-${coreCount - 1}` : '1') : '0'
-  if (coreCount === 1) console.error('WARNING: one core: generator and gateway compete, the rates mean nothing')
-  if (options.generator === 'wrk' && !findCommand('wrk')) throw new Error('--generator wrk: wrk is not installed')
+  const { gatewayCore, load } = loadPlace(options.generator)
   const processes = new Processes()
   try {
-    const upstream = await startFastUpstream(processes, loadCores, options.bodies)
+    const upstream = await startFastUpstream(processes, load.cores, options.bodies)
     const where = { cores: gatewayCore, upstreamPort: upstream.port }
     const polygate = await startPolygate(processes, where)
     const many = await startPolygate(processes, {
@@ -57,7 +53,6 @@ export async function proxySuite(options: ProxyOptions, json: string | null): Pr
     }
     for (const name of missing) console.error(`${name}: not installed, not measured`)
     const cases = makeCases(options, polygate, many, rivals)
-    const load = { generator: options.generator, cores: loadCores, threads: Math.max(1, Math.min(4, coreCount - 1)) }
     const results = new Map<string, RunResult[]>()
     for (let round = 1; round <= options.rounds; round++) {
       for (const one of cases) {
@@ -96,12 +91,8 @@ function makeCases(options: ProxyOptions, polygate: Gateway, many: Gateway, riva
   return cases
 }
 
-const noisy = 0.05
-
-function progress(round: number, rounds: number, name: string, gateway: string, run: RunResult): string {
-  const noise = run.noiseShare > noisy ? `  NOISE ${(run.noiseShare * 100).toFixed(0)} % (${run.noiseWorst})` : ''
-  return `round ${round}/${rounds}  ${name}: ${gateway} ${run.cpuUs.toFixed(2)} us, ${run.requestsPerSecond.toFixed(0)}/s${noise}`
-}
+const progress = (round: number, rounds: number, name: string, gateway: string, run: RunResult): string =>
+  `round ${round}/${rounds}  ${name}: ${gateway} ${run.cpuUs.toFixed(2)} us, ${run.requestsPerSecond.toFixed(0)}/s${run.noiseText}`
 
 interface Conditions {
   readonly upstream: string
@@ -146,7 +137,7 @@ function summarize(one: Case, gateway: string, results: ReadonlyMap<string, read
     p99Ms: over(r => r.p99Ms),
     residentMiB: over(r => r.residentKiB) / 1024,
     coreShare: over(r => r.coreShare),
-    noisyRounds: runs.filter(r => r.noiseShare > noisy).length,
+    noisyRounds: runs.filter(r => r.isNoisy).length,
     runs,
   }
 }
