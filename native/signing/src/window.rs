@@ -1,6 +1,6 @@
 //! The window: tags of `H(prefix ‖ decimal second)` for every second that a clock skew allows.
 //!
-//! A table a key holds the first four bytes of each candidate. It is filled once and then advanced by the seconds that
+//! A table a key holds two bytes of each candidate. It is filled once and then advanced by the seconds that
 //! have passed since it was last asked; asking is one scan over all tags, whatever it finds. Nothing here decides: the
 //! scheme recomputes what was found.
 
@@ -16,7 +16,7 @@ mod template;
 
 pub(crate) use digest::Digest;
 pub use kernel::Kernel;
-pub(crate) use prefetch::prefetch;
+pub(crate) use prefetch::{prefetch, prefetch_item};
 pub(crate) use table::{MAX_SKEW_SECONDS, Table, in_range};
 pub(crate) use template::Template;
 

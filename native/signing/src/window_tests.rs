@@ -101,8 +101,8 @@ fn each_scan_finds_one_none_and_several() {
     let mut random = Random(2);
     for kernel in Kernel::available() {
         for length in [0, 1, 7, 8, 31, 640, 1248] {
-            let mut tags: Vec<u32> = (0..length).map(|_| random.below(1 << 31) as u32).collect();
-            let wanted = 0xf000_0001;
+            let mut tags: Vec<u16> = (0..length).map(|_| random.below(1 << 15) as u16).collect();
+            let wanted = 0xf001;
             assert_eq!(kernel.scan(&tags, wanted).count, 0);
             for at in 0..length {
                 tags[at] = wanted;
@@ -125,8 +125,14 @@ fn assert_holds(kernel: Kernel, table: &Table, hash: Hash, prefix: &[u8], window
     for second in [window.start, u64::midpoint(window.start, window.end), window.end - 1] {
         let tag = reference_tag(hash, prefix, second);
         let found = table.find(kernel, tag);
-        assert_eq!(found.count, 1, "{kernel:?} {hash:?} {second}");
-        assert_eq!(table.second_at(found.index), Some(second));
+        // Of the 600 others some have the same tag.
+        let places: Vec<usize> = (0..found.count).filter_map(|n| table.find_nth(tag, n)).collect();
+        let right = places.iter().filter(|place| table.second_at(**place) == Some(second)).count();
+        assert_eq!((right, places.len()), (1, found.count as usize), "{kernel:?} {hash:?} {second}");
+        if let [only] = places[..] {
+            assert_eq!(found.index, only);
+        }
+        assert!(found.count <= 4, "{} tags are equal", found.count);
     }
 }
 

@@ -4,7 +4,7 @@
 //! Only a valid signature counts as use, and only a valid signature may push another table out. So forgeries, for
 //! however many known keys, can fill what is free, and nothing more; those tables are the first to go.
 
-use crate::window::Table;
+use crate::window::{Table, prefetch, prefetch_item};
 
 const NONE: u32 = u32::MAX;
 
@@ -19,16 +19,27 @@ pub struct Residents {
     skew_seconds: u32,
     /// By entry: the place in `all`, or `NONE`.
     places: Vec<u32>,
+    /// By entry: where its table's tags are, or 0. For [`Self::prefetch`] alone.
+    tags_at: Vec<usize>,
+    tags_bytes: usize,
     all: Vec<Resident>,
     hand: usize,
 }
 
 impl Residents {
     pub const BYTES_PER_TABLE: usize = size_of::<Resident>();
-    pub const BYTES_PER_ENTRY: usize = size_of::<u32>();
+    pub const BYTES_PER_ENTRY: usize = size_of::<u32>() + size_of::<usize>();
 
     pub fn new(entries: usize, limit: u32, skew_seconds: u32) -> Self {
-        Self { limit: limit as usize, skew_seconds, places: vec![NONE; entries], all: Vec::new(), hand: 0 }
+        Self {
+            limit: limit as usize,
+            skew_seconds,
+            places: vec![NONE; entries],
+            tags_at: vec![0; entries],
+            tags_bytes: Table::new(skew_seconds).bytes(),
+            all: Vec::new(),
+            hand: 0,
+        }
     }
 
     pub fn in_use(&self) -> usize {
@@ -42,8 +53,12 @@ impl Residents {
     /// The whole of the entry's table: what is asked for says nothing about the signature.
     #[inline]
     pub fn prefetch(&self, entry: usize) {
+        // Not by way of the resident: its address would have to be fetched first.
+        if self.tags_at[entry] != 0 {
+            prefetch(std::ptr::without_provenance(self.tags_at[entry]), self.tags_bytes);
+        }
         if let Some(resident) = self.all.get(self.places[entry] as usize) {
-            resident.table.prefetch();
+            prefetch_item(resident);
         }
     }
 
@@ -64,6 +79,7 @@ impl Residents {
     pub fn admit(&mut self, entry: usize, visitor: &mut Table, used: bool) {
         if self.has_room() {
             let table = std::mem::replace(visitor, Table::new(self.skew_seconds));
+            self.tags_at[entry] = table.tags_at().addr();
             self.places[entry] = self.all.len() as u32;
             self.all.push(Resident { entry: entry as u32, used, table });
             return;
@@ -76,6 +92,8 @@ impl Residents {
         let resident = &mut self.all[self.hand];
         std::mem::swap(&mut resident.table, visitor);
         self.places[resident.entry as usize] = NONE;
+        self.tags_at[resident.entry as usize] = 0;
+        self.tags_at[entry] = resident.table.tags_at().addr();
         self.places[entry] = self.hand as u32;
         (resident.entry, resident.used) = (entry as u32, used);
         self.hand = (self.hand + 1) % self.all.len();

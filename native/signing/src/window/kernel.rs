@@ -84,7 +84,7 @@ impl Kernel {
     }
 
     #[inline]
-    pub(super) fn scan(self, tags: &[u32], wanted: u32) -> Found {
+    pub(super) fn scan(self, tags: &[u16], wanted: u16) -> Found {
         match self.0 {
             Path::Portable => scan::portable(tags, wanted),
             #[cfg(target_arch = "x86_64")]

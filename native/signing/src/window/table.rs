@@ -1,5 +1,8 @@
 //! One key's tags, in a ring indexed by `second mod length`.
 //!
+//! A tag is the lower half of what a kernel writes: with many keys a request waits for memory, and half as much of it is
+//! worth more than the one forged signature in a hundred that finds a tag, and costs what every other one costs.
+//!
 //! ```text
 //!            low                                     high
 //!   .....[====|==========|===========|==============|====).....     covered: each tag is of its second
@@ -14,7 +17,6 @@ use std::ops::Range;
 
 use super::{
     kernel::Kernel,
-    prefetch::prefetch,
     scan::{self, Found},
     template::Template,
 };
@@ -33,7 +35,7 @@ pub const fn in_range(now: u64) -> bool {
 
 /// The tags of one key.
 pub struct Table {
-    tags: Box<[u32]>,
+    tags: Box<[u16]>,
     covered: Range<u64>,
 }
 
@@ -45,7 +47,7 @@ impl Table {
     }
 
     pub fn bytes(&self) -> usize {
-        self.tags.len() * size_of::<u32>()
+        self.tags.len() * size_of::<u16>()
     }
 
     /// Forgets everything, keeps the memory: for another key.
@@ -87,29 +89,32 @@ impl Table {
         let length = self.tags.len() as u64;
         // Seconds that the ring would lose again at once are not worth a hash.
         let mut next = seconds.start.max(seconds.end.saturating_sub(length));
+        let mut whole = [0; 128];
         while next < seconds.end {
             let at = (next % length) as usize;
-            let run = (self.tags.len() - at).min((seconds.end - next) as usize);
-            kernel.tags(template, next, &mut self.tags[at..at + run]);
+            let run = (self.tags.len() - at).min((seconds.end - next) as usize).min(whole.len());
+            kernel.tags(template, next, &mut whole[..run]);
+            for (tag, whole) in self.tags[at..at + run].iter_mut().zip(whole) {
+                *tag = short(whole);
+            }
             next += run as u64;
         }
     }
 
-    /// Has the processor begin to fetch all tags.
-    #[inline]
-    pub fn prefetch(&self) {
-        prefetch(&self.tags);
+    /// Where its tags are, for as long as it lives, wherever it is moved to.
+    pub fn tags_at(&self) -> *const u8 {
+        self.tags.as_ptr().cast()
     }
 
     /// One pass over all tags.
     #[inline]
     pub fn find(&self, kernel: Kernel, tag: u32) -> Found {
-        kernel.scan(&self.tags, tag)
+        kernel.scan(&self.tags, short(tag))
     }
 
     /// The `n`th of several.
     pub fn find_nth(&self, tag: u32, n: u32) -> Option<usize> {
-        scan::nth(&self.tags, tag, n)
+        scan::nth(&self.tags, short(tag), n)
     }
 
     /// The second that a slot stands for, if it is a covered one.
@@ -120,4 +125,9 @@ impl Table {
         let ahead = (index as u64 + length - start % length) % length;
         Some(start + ahead).filter(|second| *second < self.covered.end)
     }
+}
+
+/// The part of a tag that is kept.
+const fn short(tag: u32) -> u16 {
+    tag as u16
 }
