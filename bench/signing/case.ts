@@ -6,6 +6,8 @@ export interface Case {
   readonly limitNs: number | null
   /** Of one round: short, so that on a busy machine many rounds pass without another process between. */
   readonly calls: number
+  /** Before those, not counted: what the case before has pushed out of the caches is no cost of this one. */
+  readonly warmUpCalls?: number
   /** Whether the answer was the expected one: anything else ends the suite. */
   readonly run: (nth: number) => boolean
 }

@@ -10,7 +10,8 @@ import { keyAndLimitCases, nodeCases, openLimits, schemeCases, tokenCases } from
 
 const warmUpRounds = 5
 
-function once({ name, calls, run }: Case): number {
+function once({ name, calls, warmUpCalls = calls / 10, run }: Case): number {
+  for (let nth = 0; nth < warmUpCalls; nth++) run(nth)
   let good = 0
   const from = process.hrtime.bigint()
   for (let nth = 0; nth < calls; nth++) if (run(nth)) good++
