@@ -44,7 +44,13 @@ export async function guardsSuite(options: GuardsOptions, json: string | null): 
   }
 }
 
-type Runs = ReadonlyMap<string, readonly RunResult[]>
+interface Measured {
+  readonly run: RunResult
+  /** Of the worker, over the run without guards just before it; null: it is one without. */
+  readonly addedUs: number | null
+}
+
+type Runs = ReadonlyMap<string, readonly Measured[]>
 
 async function measureCases(
   processes: Processes,
@@ -53,15 +59,22 @@ async function measureCases(
   load: Omit<LoadOptions, 'url'>,
   others: readonly number[],
 ): Promise<Runs> {
-  const runs = new Map<string, RunResult[]>(cases.map(({ name }) => [name, []]))
+  const runs = new Map<string, Measured[]>(cases.map(({ name }) => [name, []]))
+  const measure = async ({ gateway, headers }: GuardCase): Promise<RunResult> => {
+    const target = { ...load, url: `http://127.0.0.1:${gateway.port}/128`, headers: [headers()] }
+    if (warmUpSeconds > 0) await runLoad(processes, { ...target, seconds: warmUpSeconds })
+    return measureRun(processes, gateway, target, others)
+  }
   for (let round = 1; round <= rounds; round++) {
-    for (const { name, gateway, headers } of cases) {
-      const target = { ...load, url: `http://127.0.0.1:${gateway.port}/128`, headers: [headers()] }
-      if (warmUpSeconds > 0) await runLoad(processes, { ...target, seconds: warmUpSeconds })
-      const run = await measureRun(processes, gateway, target, others)
-      runs.get(name)!.push(run)
-      const figures = `${run.workerCpuUs.toFixed(2)} us, ${run.requestsPerSecond.toFixed(0)}/s`
-      console.error(`round ${round}/${rounds}  ${name}: ${figures}${run.noiseText}`)
+    for (const one of cases) {
+      const base = one.name === one.base ? null : cases.find(({ name }) => name === one.base)!
+      // Just before, because neighbours in time share the machine's state: it drifts by more than a guard costs.
+      const before = base === null ? null : await measure(base)
+      const run = await measure(one)
+      runs.get(one.name)!.push({ run, addedUs: before === null ? null : run.workerCpuUs - before.workerCpuUs })
+      const over = before === null ? '' : ` after ${before.workerCpuUs.toFixed(2)} without guards`
+      const figures = `${run.workerCpuUs.toFixed(2)} us${over}, ${run.requestsPerSecond.toFixed(0)}/s`
+      console.error(`round ${round}/${rounds}  ${one.name}: ${figures}${run.noiseText}`)
     }
   }
   return runs
@@ -71,7 +84,7 @@ interface Line {
   readonly case: string
   readonly workerCpuUs: number
   readonly spreadPercent: number
-  /** More than the case without guards, round by round, then the median; null: it is that case. */
+  /** The median; null: it is a case without guards. */
   readonly addedUs: number | null
   readonly limitUs: number | null
   readonly requestsPerSecond: number
@@ -80,17 +93,16 @@ interface Line {
   readonly noisyRounds: number
 }
 
-function summarize({ name, base, limitUs }: GuardCase, all: Runs): Line {
-  const runs = all.get(name) ?? []
-  const bases = all.get(base) ?? []
+function summarize({ name, limitUs }: GuardCase, all: Runs): Line {
+  const measured = all.get(name) ?? []
+  const runs = measured.map(({ run }) => run)
   const over = (pick: (run: RunResult) => number): number => median(runs.map(pick))
-  // Neighbours in time share the machine's state.
-  const added = runs.map((run, round) => run.workerCpuUs - (bases[round]?.workerCpuUs ?? NaN))
+  const added = measured.map(({ addedUs }) => addedUs).filter(us => us !== null)
   return {
     case: name,
     workerCpuUs: over(run => run.workerCpuUs),
     spreadPercent: spreadPercent(runs.map(run => run.workerCpuUs)),
-    addedUs: name === base ? null : median(added),
+    addedUs: added.length === 0 ? null : median(added),
     limitUs,
     requestsPerSecond: over(run => run.requestsPerSecond),
     p99Ms: over(run => run.p99Ms),
