@@ -53,6 +53,7 @@ tools() {
   need npm 'comes with Node.js'
   need cargo 'Rust 1.88 or newer, rustup.rs'
   need cc 'a C compiler, Debian: apt install build-essential'
+  need c++ 'a C++ compiler, Debian: apt install build-essential'
   need openssl 'makes the certificates of the tests, Debian: apt install openssl'
   need curl 'runs the lines that the demo prints, Debian: apt install curl'
   need git 'lists the files of the repository'

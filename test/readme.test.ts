@@ -212,7 +212,7 @@ test('the folders that it lists exist, and none is left out', () => {
     readdirSync(join(root, folder), { withFileTypes: true })
       .filter(entry => entry.isDirectory() && entry.name !== 'target')
       .map(entry => `${folder}/${entry.name}`)
-  const present = [...sub('ts'), ...sub('native'), 'bench', 'test']
+  const present = [...sub('ts'), ...sub('native'), ...sub('plugins'), 'bench', 'test']
   assert.deepEqual(present.sort(), listed.sort())
 })
 
@@ -238,8 +238,11 @@ test('every dependency has its reason, and there is none without', () => {
       for (const name of Object.keys(content[kind] ?? {})) names.add(name)
     }
   }
-  for (const crate of readdirSync(join(root, 'native'))) {
-    const text = read(`native/${crate}/Cargo.toml`)
+  const members = /^members = \[(.*?)\]/ms.exec(read('Cargo.toml'))?.[1]?.matchAll(/"([^"]+)"/g) ?? []
+  const crates = [...members].map(found => found[1]!)
+  assert.ok(crates.includes('native/addon'))
+  for (const crate of crates) {
+    const text = read(`${crate}/Cargo.toml`)
     for (const [, inside = ''] of text.matchAll(/^\[(?:dev-|build-)?dependencies\]\n((?:(?!\[).*\n?)*)/gm)) {
       for (const [, name = ''] of inside.matchAll(/^([\w-]+) = /gm)) if (!name.startsWith('polygate-')) names.add(name)
     }

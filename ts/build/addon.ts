@@ -27,6 +27,6 @@ const built = spawnSync(
   { stdio: 'inherit', cwd: packageRoot },
 )
 if (built.status !== 0) {
-  console.error('the Rust addon did not build: Rust 1.88 or newer with a C compiler is needed (rustup.rs)')
+  console.error('the Rust addon did not build: Rust 1.88 or newer with a C and C++ compiler is needed (rustup.rs)')
   process.exit(1)
 }
