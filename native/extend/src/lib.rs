@@ -3,7 +3,15 @@
 //! A host (native libraries behind the C interface, Luau) knows nothing of slots or of Node: it is given a
 //! [`Request`] or a [`Response`] and calls the plugin with it. The addon implements both over a slot's head and edits.
 
+mod exchange;
+mod failure;
+mod host;
+mod native;
 mod request;
 
+pub use exchange::{Answer, Carried, Facts, Pair, SlotRequest};
+pub use failure::{Failure, FailureCause};
+pub use host::{Host, Level, LogLine};
+pub use native::{NativePlugin, NativeSource};
 pub use polygate_head::EditRefusal;
 pub use request::{Headers, Hook, Request, Response};

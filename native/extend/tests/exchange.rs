@@ -1,0 +1,120 @@
+//! What a plugin may say of a slot's request, hook by hook, and how much of it: context, answers, names.
+
+#![allow(clippy::unwrap_used)] // Reason: a test may panic.
+
+mod support;
+
+use polygate_extend::{EditRefusal, Headers, Hook, Request};
+use support::Slot;
+
+#[test]
+fn once_the_upstream_has_it_a_request_is_not_edited() {
+    use EditRefusal::NotInThisHook;
+    for hook in [Hook::Response, Hook::Log] {
+        let mut slot = Slot::new("/", "X-A: 1\r\n");
+        let mut request = slot.request(hook);
+        for refused in [
+            request.set_header(b"x-a", b"2"),
+            request.append_header(b"x-a", b"2"),
+            request.remove_header(b"x-a"),
+            request.set_method(b"PUT"),
+            request.set_host(b"b"),
+            request.set_path(b"/b"),
+            request.set_query(b"b"),
+            request.set_body(b"b"),
+            request.set_upstream(b"b"),
+            request.set_consumer(b"b"),
+            request.respond(200, &[], b""),
+        ] {
+            assert_eq!(refused, Err(NotInThisHook), "{hook:?}");
+        }
+        let expected = if hook == Hook::Log { Err(NotInThisHook) } else { Ok(()) };
+        assert_eq!(request.set_context(b"a", b"b"), expected);
+        assert_eq!(request.header(b"x-a"), Some(&b"1"[..]));
+        assert!(slot.edits.is_empty() && slot.carried.answer().is_none());
+    }
+}
+
+#[test]
+fn only_authenticate_names_a_consumer() {
+    for hook in Hook::ALL {
+        let mut slot = Slot::new("/", "");
+        let named = slot.request(hook).set_consumer(b"alice");
+        assert_eq!(named.is_ok(), hook == Hook::Authenticate, "{hook:?}");
+    }
+    let mut slot = Slot::new("/", "");
+    let mut request = slot.request(Hook::Authenticate);
+    assert_eq!(request.set_consumer(b""), Err(EditRefusal::BadConsumer));
+    assert_eq!(request.set_consumer(&[b'a'; 257]), Err(EditRefusal::BadConsumer));
+    assert_eq!(request.set_upstream(b""), Err(EditRefusal::BadUpstream));
+    request.set_consumer(b"alice").unwrap();
+    request.set_upstream(b"other").unwrap();
+    assert_eq!(request.consumer(), b"alice");
+    assert_eq!((slot.carried.consumer(), slot.carried.upstream()), (Some(&b"alice"[..]), Some(&b"other"[..])));
+    assert_eq!(slot.request(Hook::Authorize).consumer(), b"alice");
+}
+
+#[test]
+fn a_body_that_is_not_there_is_not_replaced() {
+    let mut slot = Slot::new("/", "");
+    let mut request = slot.request(Hook::Request);
+    assert_eq!(request.set_body(b""), Err(EditRefusal::NoBody));
+    assert_eq!(request.body(), None);
+}
+
+#[test]
+fn the_context_is_bounded() {
+    let mut slot = Slot::new("/", "");
+    let mut request = slot.request(Hook::Request);
+    let large = vec![b'v'; 64 * 1024];
+    for (name, value) in [(&b""[..], &b"1"[..]), (&[b'n'; 257], b"1"), (b"n", &large)] {
+        assert_eq!(request.set_context(name, value), Err(EditRefusal::BadContext));
+    }
+    for count in 0..10_000u32 {
+        request.set_context(b"count", &count.to_le_bytes()).unwrap();
+    }
+    assert_eq!(request.context(b"count"), Some(&9_999u32.to_le_bytes()[..]));
+    assert_eq!(request.context(b"COUNT"), None);
+    let taken = (0..1000u32).take_while(|name| request.set_context(&name.to_le_bytes(), b"").is_ok()).count();
+    assert_eq!(taken, 63);
+    request.set_context(b"count", b"still").unwrap();
+    request.set_context(b"count", &large[..60 * 1024]).unwrap();
+    assert_eq!(request.set_context(b"count", &large), Err(EditRefusal::BadContext));
+    assert_eq!(request.context(b"count").unwrap().len(), 60 * 1024);
+}
+
+#[test]
+fn an_answer_is_sound_or_refused() {
+    let mut slot = Slot::new("/", "");
+    let mut request = slot.request(Hook::Request);
+    for (status, name, value, refusal) in [
+        (199, "a", "b", EditRefusal::BadStatus),
+        (600, "a", "b", EditRefusal::BadStatus),
+        (200, "", "b", EditRefusal::BadName),
+        (200, "a", "b\r\nc: d", EditRefusal::BadValue),
+        (200, "Content-Length", "1", EditRefusal::FixedName),
+        (200, "connection", "close", EditRefusal::FixedName),
+    ] {
+        assert_eq!(
+            request.respond(status, &[(name.as_bytes(), value.as_bytes())], b""),
+            Err(refusal),
+            "{status} {name}"
+        );
+    }
+    assert_eq!(request.respond(200, &[], &vec![0; 9 << 20]), Err(EditRefusal::TooMuch));
+    request.respond(200, &[(b"a", b"b")], b"first").unwrap();
+    request.respond(503, &[(b"a", b""), (b"a", b"\xff")], b"").unwrap();
+    assert!(request.respond(999, &[], b"").is_err());
+    let answer = slot.carried.take_answer().unwrap();
+    assert_eq!((answer.status, answer.headers.len(), answer.body.len()), (503, 2, 0), "the last that was sound");
+    assert!(slot.carried.take_answer().is_none());
+}
+
+#[test]
+fn the_first_failure_counts() {
+    let mut slot = Slot::new("/", "");
+    slot.request(Hook::Forward).fail(b"first");
+    slot.request(Hook::Log).fail(b"second");
+    assert_eq!(slot.carried.take_failure().as_deref(), Some(&b"first"[..]));
+    assert_eq!(slot.carried.take_failure(), None);
+}
