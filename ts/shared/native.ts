@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { DirectEvents } from './native-direct.ts'
 import type { NativeEdits, NativeEditsModule } from './native-edits.ts'
+import type { NativePlugins } from './native-plugins.ts'
 import type { NativeHeads } from './native-heads.ts'
 import type { NativeTokens } from './native-jwt.ts'
 import type { NativeLimitsModule } from './native-limits.ts'
@@ -187,7 +188,7 @@ export interface UpstreamClient {
 }
 
 /** What one request needs of the native parts, in as few crossings as there can be. Slots are those of RequestHeads. */
-export interface NativeExchanges extends NativeEdits, NativeSignatures, NativeTokens {
+export interface NativeExchanges extends NativeEdits, NativePlugins, NativeSignatures, NativeTokens {
   /**
    * In a request handler: reads the head as received into the slot, remembers the client's address, and holds back what
    * follows on the connection until `end`. 0, a code of `headRefusals`, or `headNotSeen`.

@@ -27,6 +27,7 @@ use crate::edits;
 use crate::heads::{compose_head, framing_of, release, take_bytes, with_head};
 use crate::jwt::{self, Tokens};
 use crate::keys;
+use crate::plugins::{self, Plugins};
 use crate::response_edits;
 use crate::signing::{self, Signatures};
 use crate::upstream::ClientHandle;
@@ -46,7 +47,7 @@ const CONSUMER_SHIFT: i32 = 4;
 pub struct Exchanges {
     pub heads: usize,
     /// By slot: the client's address, and how many requests its connection has had.
-    clients: Vec<(Vec<u8>, u32)>,
+    pub clients: Vec<(Vec<u8>, u32)>,
     path: Vec<u8>,
     host: Vec<u8>,
     /// Of one call, kept for the next.
@@ -60,6 +61,7 @@ pub struct Exchanges {
     pub tokens: Tokens,
     /// By number.
     pub certificate_rings: Vec<Option<CertificateRing>>,
+    pub plugins: Plugins,
     /// Of requests that go past the front end.
     pub direct: Option<Direct>,
 }
@@ -80,6 +82,7 @@ pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
         signatures: Signatures::default(),
         tokens: Tokens::default(),
         certificate_rings: Vec::new(),
+        plugins: Plugins::default(),
         direct: None,
     }));
     let data = this.cast::<c_void>();
@@ -128,7 +131,7 @@ pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
         method(c"dropCertificateRing", certificates::forget, data),
         method(c"findCertificate", certificates::find, data),
     ];
-    for properties in [&properties[..], &edits::methods(data)] {
+    for properties in [&properties[..], &edits::methods(data), &plugins::methods(data)] {
         // SAFETY: as above; names and callbacks are static.
         let status = unsafe { sys::napi_define_properties(raw, object.raw(), properties.len(), properties.as_ptr()) };
         checked(status, "no object was made")?;

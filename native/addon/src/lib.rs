@@ -15,6 +15,7 @@ mod limit_places;
 mod limits;
 mod parent;
 mod passwords;
+mod plugins;
 mod response_edits;
 mod shared_memory;
 mod signing;

@@ -1,6 +1,6 @@
 //! [`Request`] over a slot: its head, its edits, and what else travels with a request from plugin to plugin.
 
-use polygate_head::{EditRefusal, EditedHead, Edits, Head, check_header};
+use polygate_head::{EditKind, EditRefusal, EditedHead, Edits, Head, check_header};
 
 use crate::{Headers, Hook, Request};
 
@@ -14,14 +14,30 @@ const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
 /// A name and its value.
 pub type Pair = (Box<[u8]>, Box<[u8]>);
 
+/// One thing that a plugin has written down, for whoever keeps what it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // Reason: they are the calls of `Request` and `Headers`.
+pub enum Written {
+    Header { kind: EditKind, name: Box<[u8]>, value: Box<[u8]> },
+    Path(Box<[u8]>),
+    Query(Box<[u8]>),
+    Method(Box<[u8]>),
+    Host(Box<[u8]>),
+    Upstream(Box<[u8]>),
+    Context { name: Box<[u8]>, value: Box<[u8]> },
+}
+
 /// What travels with a request for its plugins, and what they have said of it.
 #[derive(Clone, Debug, Default)]
 pub struct Carried {
     context: Vec<Pair>,
+    written: Vec<Written>,
+    /// Edits are written down too: those that are made may be undone.
+    records: bool,
+    new_body: Option<Vec<u8>>,
     answer: Option<Answer>,
     failure: Option<Box<[u8]>>,
     consumer: Option<Box<[u8]>>,
-    upstream: Option<Box<[u8]>>,
 }
 
 /// A response that a plugin gives in the upstream's place. Its fields are sound.
@@ -36,6 +52,32 @@ pub struct Answer {
 }
 
 impl Carried {
+    /// Forgets everything; `records`: edits are written down as well as made.
+    pub fn clear(&mut self, records: bool) {
+        *self = Self { records, context: std::mem::take(&mut self.context), ..Self::default() };
+        self.context.clear();
+    }
+
+    /// A text that the request has come with.
+    pub fn bring(&mut self, name: &[u8], value: &[u8]) {
+        self.context.push((name.into(), value.into()));
+    }
+
+    /// The plugin has said something beside its edits, or (where they are recorded) any.
+    pub fn has_said(&self) -> bool {
+        !self.written.is_empty() || self.consumer.is_some() || self.new_body.is_some()
+    }
+
+    /// What it has written down; gone afterwards.
+    pub fn take_written(&mut self) -> Vec<Written> {
+        std::mem::take(&mut self.written)
+    }
+
+    /// In place of the client's; gone afterwards.
+    pub fn take_new_body(&mut self) -> Option<Vec<u8>> {
+        self.new_body.take()
+    }
+
     /// The plugin has answered.
     pub fn answer(&self) -> Option<&Answer> {
         self.answer.as_ref()
@@ -56,11 +98,6 @@ impl Carried {
         self.consumer.as_deref()
     }
 
-    /// Where the request is to go, as a plugin has said: not looked up.
-    pub fn upstream(&self) -> Option<&[u8]> {
-        self.upstream.as_deref()
-    }
-
     /// A text of the context.
     pub fn context(&self, name: &[u8]) -> Option<&[u8]> {
         self.context.iter().find(|(other, _)| **other == *name).map(|(_, value)| &**value)
@@ -77,6 +114,9 @@ impl Carried {
         if count == MAX_CONTEXT_TEXTS || name.len() + value.len() > MAX_CONTEXT_BYTES - bytes {
             return Err(EditRefusal::BadContext);
         }
+        // The last counts: a plugin that sets one text again and again fills nothing.
+        self.written.retain(|written| !matches!(written, Written::Context { name: other, .. } if **other == *name));
+        self.written.push(Written::Context { name: name.into(), value: value.into() });
         match self.context.iter_mut().find(|(other, _)| **other == *name) {
             Some((_, there)) => *there = value.into(),
             None => self.context.push((name.into(), value.into())),
@@ -108,6 +148,8 @@ pub struct Facts<'a> {
     pub hook: Hook,
     /// The client came over TLS.
     pub tls: bool,
+    /// The whole body; None where the plugin has not asked for it.
+    pub body: Option<&'a [u8]>,
     /// As text; empty for unix sockets.
     pub remote_address: &'a [u8],
     /// The route's name.
@@ -136,9 +178,17 @@ impl<'a> SlotRequest<'a> {
     }
 
     /// The upstream has the request already in the later hooks.
-    fn edits(&mut self) -> Result<&mut Edits, EditRefusal> {
+    fn edit(
+        &mut self,
+        edit: impl FnOnce(&mut Edits) -> Result<(), EditRefusal>,
+        written: impl FnOnce() -> Written,
+    ) -> Result<(), EditRefusal> {
         self.check_early()?;
-        Ok(self.edits)
+        edit(self.edits)?;
+        if self.carried.records {
+            self.carried.written.push(written());
+        }
+        Ok(())
     }
 
     fn check_early(&self) -> Result<(), EditRefusal> {
@@ -161,15 +211,15 @@ impl Headers for SlotRequest<'_> {
     }
 
     fn set_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), EditRefusal> {
-        self.edits()?.set_header(name, value)
+        self.edit(|edits| edits.set_header(name, value), || header(EditKind::Set, name, value))
     }
 
     fn append_header(&mut self, name: &[u8], value: &[u8]) -> Result<(), EditRefusal> {
-        self.edits()?.append_header(name, value)
+        self.edit(|edits| edits.append_header(name, value), || header(EditKind::Append, name, value))
     }
 
     fn remove_header(&mut self, name: &[u8]) -> Result<(), EditRefusal> {
-        self.edits()?.remove_header(name)
+        self.edit(|edits| edits.remove_header(name), || header(EditKind::Remove, name, b""))
     }
 }
 
@@ -210,9 +260,8 @@ impl Request for SlotRequest<'_> {
         self.carried.consumer().unwrap_or(self.facts.consumer)
     }
 
-    /// Bodies do not come this way.
     fn body(&self) -> Option<&[u8]> {
-        None
+        self.carried.new_body.as_deref().or(self.facts.body)
     }
 
     fn context(&self, name: &[u8]) -> Option<&[u8]> {
@@ -221,29 +270,35 @@ impl Request for SlotRequest<'_> {
 
     fn set_method(&mut self, method: &[u8]) -> Result<(), EditRefusal> {
         let head = self.head;
-        self.edits()?.set_method(head, method)
+        self.edit(|edits| edits.set_method(head, method), || Written::Method(method.into()))
     }
 
     fn set_host(&mut self, host: &[u8]) -> Result<(), EditRefusal> {
-        self.edits()?.set_host(host)
+        self.edit(|edits| edits.set_host(host), || Written::Host(host.into()))
     }
 
     fn set_path(&mut self, path: &[u8]) -> Result<(), EditRefusal> {
-        self.edits()?.set_path(path)
+        self.edit(|edits| edits.set_path(path), || Written::Path(path.into()))
     }
 
     fn set_query(&mut self, query: &[u8]) -> Result<(), EditRefusal> {
-        self.edits()?.set_query(query)
+        self.edit(|edits| edits.set_query(query), || Written::Query(query.into()))
     }
 
-    fn set_body(&mut self, _body: &[u8]) -> Result<(), EditRefusal> {
+    fn set_body(&mut self, body: &[u8]) -> Result<(), EditRefusal> {
         self.check_early()?;
-        Err(EditRefusal::NoBody)
+        if self.facts.body.is_none() {
+            return Err(EditRefusal::NoBody);
+        }
+        self.carried.new_body = Some(body.to_vec());
+        Ok(())
     }
 
     fn set_upstream(&mut self, name: &[u8]) -> Result<(), EditRefusal> {
         self.check_early()?;
-        self.carried.upstream = Some(checked_name(name, EditRefusal::BadUpstream)?);
+        let name = checked_name(name, EditRefusal::BadUpstream)?;
+        self.carried.written.retain(|written| !matches!(written, Written::Upstream(_)));
+        self.carried.written.push(Written::Upstream(name));
         Ok(())
     }
 
@@ -270,6 +325,10 @@ impl Request for SlotRequest<'_> {
     fn fail(&mut self, reason: &[u8]) {
         self.carried.failure.get_or_insert_with(|| reason.into());
     }
+}
+
+fn header(kind: EditKind, name: &[u8], value: &[u8]) -> Written {
+    Written::Header { kind, name: name.into(), value: value.into() }
 }
 
 fn checked_name(name: &[u8], refusal: EditRefusal) -> Result<Box<[u8]>, EditRefusal> {

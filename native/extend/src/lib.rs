@@ -7,11 +7,15 @@ mod exchange;
 mod failure;
 mod host;
 mod native;
+mod plugin;
+mod reply;
 mod request;
 
-pub use exchange::{Answer, Carried, Facts, Pair, SlotRequest};
+pub use exchange::{Answer, Carried, Facts, Pair, SlotRequest, Written};
 pub use failure::{Failure, FailureCause};
 pub use host::{Host, Level, LogLine};
 pub use native::{NativePlugin, NativeSource};
-pub use polygate_head::EditRefusal;
+pub use plugin::Plugin;
+pub use polygate_head::{EditKind, EditRefusal};
+pub use reply::Reply;
 pub use request::{Headers, Hook, Request, Response};

@@ -87,6 +87,11 @@ impl NativePlugin {
         self.hooks[hook as usize]
     }
 
+    /// It has panicked, or said that it cannot go on: it is not called any more.
+    pub fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
     /// Calls a hook with a request; one that the plugin does not have does nothing. After a failure the request may have
     /// some of the plugin's edits: the caller drops them.
     pub fn on_request(&mut self, hook: Hook, request: &mut dyn Request) -> Result<(), Failure> {

@@ -4,7 +4,7 @@
 
 mod support;
 
-use polygate_extend::{EditRefusal, Headers, Hook, Request};
+use polygate_extend::{EditKind, EditRefusal, Facts, Headers, Hook, Request, SlotRequest, Written};
 use support::Slot;
 
 #[test]
@@ -50,7 +50,8 @@ fn only_authenticate_names_a_consumer() {
     request.set_consumer(b"alice").unwrap();
     request.set_upstream(b"other").unwrap();
     assert_eq!(request.consumer(), b"alice");
-    assert_eq!((slot.carried.consumer(), slot.carried.upstream()), (Some(&b"alice"[..]), Some(&b"other"[..])));
+    assert_eq!(slot.carried.consumer(), Some(&b"alice"[..]));
+    assert_eq!(slot.carried.take_written(), [Written::Upstream(b"other"[..].into())]);
     assert_eq!(slot.request(Hook::Authorize).consumer(), b"alice");
 }
 
@@ -60,6 +61,57 @@ fn a_body_that_is_not_there_is_not_replaced() {
     let mut request = slot.request(Hook::Request);
     assert_eq!(request.set_body(b""), Err(EditRefusal::NoBody));
     assert_eq!(request.body(), None);
+}
+
+#[test]
+fn a_body_that_is_there_is_read_and_replaced() {
+    let mut slot = Slot::new("/", "");
+    let facts =
+        Facts { hook: Hook::Forward, tls: false, body: Some(b"old"), remote_address: b"", route: b"", consumer: b"" };
+    let mut request = SlotRequest::new(&slot.head, &mut slot.edits, &mut slot.carried, facts);
+    assert_eq!((request.body(), request.scheme()), (Some(&b"old"[..]), &b"http"[..]));
+    request.set_body(b"new").unwrap();
+    assert_eq!(request.body(), Some(&b"new"[..]));
+    assert_eq!((slot.carried.take_new_body(), slot.carried.take_new_body()), (Some(b"new".to_vec()), None));
+}
+
+#[test]
+fn edits_are_recorded_only_where_that_is_wanted_and_what_was_refused_is_not() {
+    let mut slot = Slot::new("/", "");
+    let edit = |slot: &mut Slot| {
+        let mut request = slot.request(Hook::Request);
+        request.set_header(b"x-a", b"1").unwrap();
+        request.append_header(b"x-a", b"2").unwrap();
+        request.remove_header(b"x-b").unwrap();
+        request.set_header(b"x a", b"1").unwrap_err();
+        request.set_path(b"/p").unwrap();
+        request.set_query(b"q").unwrap();
+        request.set_method(b"PUT").unwrap();
+        request.set_host(b"h").unwrap();
+    };
+    edit(&mut slot);
+    assert!(!slot.carried.has_said() && slot.carried.take_written().is_empty());
+    slot.carried.clear(true);
+    edit(&mut slot);
+    let header = |kind, name: &[u8], value: &[u8]| Written::Header { kind, name: name.into(), value: value.into() };
+    assert_eq!(
+        slot.carried.take_written(),
+        [
+            header(EditKind::Set, b"x-a", b"1"),
+            header(EditKind::Append, b"x-a", b"2"),
+            header(EditKind::Remove, b"x-b", b""),
+            Written::Path(b"/p"[..].into()),
+            Written::Query(b"q"[..].into()),
+            Written::Method(b"PUT"[..].into()),
+            Written::Host(b"h"[..].into()),
+        ]
+    );
+    slot.carried.bring(b"left", b"before");
+    slot.request(Hook::Request).set_context(b"more", b"now").unwrap();
+    assert_eq!(slot.carried.context(b"left"), Some(&b"before"[..]));
+    assert_eq!(slot.carried.take_written().len(), 1, "what was brought is known already");
+    slot.carried.clear(false);
+    assert_eq!(slot.carried.context(b"left"), None);
 }
 
 #[test]
@@ -74,6 +126,11 @@ fn the_context_is_bounded() {
         request.set_context(b"count", &count.to_le_bytes()).unwrap();
     }
     assert_eq!(request.context(b"count"), Some(&9_999u32.to_le_bytes()[..]));
+    for _ in 0..10_000 {
+        request.set_upstream(b"u").unwrap();
+    }
+    assert_eq!(slot.carried.take_written().len(), 2, "of each the last");
+    let mut request = slot.request(Hook::Request);
     assert_eq!(request.context(b"COUNT"), None);
     let taken = (0..1000u32).take_while(|name| request.set_context(&name.to_le_bytes(), b"").is_ok()).count();
     assert_eq!(taken, 63);

@@ -120,7 +120,7 @@ impl Slot {
     }
 
     pub fn request(&mut self, hook: Hook) -> SlotRequest<'_> {
-        let facts = Facts { hook, tls: true, remote_address: b"10.0.0.1", route: b"shop", consumer: b"" };
+        let facts = Facts { hook, tls: true, body: None, remote_address: b"10.0.0.1", route: b"shop", consumer: b"" };
         SlotRequest::new(&self.head, &mut self.edits, &mut self.carried, facts)
     }
 

@@ -1,0 +1,55 @@
+//! What a plugin is to whoever calls it, whatever runs it.
+
+use std::time::Duration;
+
+use crate::{Failure, Hook, NativePlugin, Request, Response};
+
+/// A plugin with its configuration, in one worker. A call ends before another begins.
+pub trait Plugin {
+    /// Whether the plugin is called in this hook.
+    fn has(&self, hook: Hook) -> bool;
+
+    /// Every call fails from now on: it must be made anew.
+    fn is_broken(&self) -> bool {
+        false
+    }
+
+    /// Calls a hook with a request; one that the plugin does not have does nothing. After a failure the request may have
+    /// some of the plugin's edits: the caller drops them. What can be stopped is stopped after `timeout`.
+    fn on_request(&mut self, hook: Hook, request: &mut dyn Request, timeout: Duration) -> Result<(), Failure>;
+
+    /// As `on_request`, for the hooks that have a response too: None for the hook `log` of a request that the upstream did
+    /// not answer.
+    fn on_response(
+        &mut self,
+        hook: Hook,
+        response: Option<&mut dyn Response>,
+        request: &mut dyn Request,
+        timeout: Duration,
+    ) -> Result<(), Failure>;
+}
+
+/// Nothing stops native code: who calls it looks at the clock afterwards.
+impl Plugin for NativePlugin {
+    fn has(&self, hook: Hook) -> bool {
+        self.has(hook)
+    }
+
+    fn is_broken(&self) -> bool {
+        self.is_broken()
+    }
+
+    fn on_request(&mut self, hook: Hook, request: &mut dyn Request, _timeout: Duration) -> Result<(), Failure> {
+        self.on_request(hook, request)
+    }
+
+    fn on_response(
+        &mut self,
+        hook: Hook,
+        response: Option<&mut dyn Response>,
+        request: &mut dyn Request,
+        _timeout: Duration,
+    ) -> Result<(), Failure> {
+        self.on_response(hook, response, request)
+    }
+}
