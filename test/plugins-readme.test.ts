@@ -9,6 +9,7 @@ import { test } from 'node:test'
 import { manifestSchemaText } from '../ts/command/schema.ts'
 import { hookNames } from '../ts/shared/plugin-hooks.ts'
 import { startGateway } from './helpers/gateway.ts'
+import { buildIn } from './helpers/native-library.ts'
 import { startEcho } from './helpers/upstream.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -44,6 +45,7 @@ for (const example of readdirSync(join(root, 'plugins/examples'))) {
     const folder = mkdtempSync(join(tmpdir(), 'polygate-example-'))
     t.after(() => rmSync(folder, { recursive: true, force: true }))
     cpSync(join(root, 'plugins/examples', example), folder, { recursive: true })
+    buildIn(folder, example)
     const echo = await startEcho(t)
     const gateway = await startGateway(
       t,

@@ -119,6 +119,17 @@ extra: 1
   assert.match(errorsOf('  a: { path: ./no-schema }')[0]!, /plugin\.yaml: config is no JSON Schema: /)
 })
 
+test('a plugin in native code is always inline, and its library is there', () => {
+  const native = manifest.replace('runtime: js', 'runtime: rust').replace('plugin.ts', 'plugin.so')
+  folder('threaded', { 'plugin.yaml': `${native}isolation: worker\n`, 'plugin.so': 'library' })
+  folder('unbuilt', { 'plugin.yaml': native })
+  const config = 'config: { greeting: hi }'
+  assert.deepEqual(errorsOf(`  a: { path: ./threaded, ${config} }\n  b: { path: ./unbuilt, ${config} }`), [
+    'f:3:14 plugins.a.path: plugin.yaml: a plugin of runtime rust is always inline',
+    'f:4:14 plugins.b.path: entry ./plugin.so: no such file',
+  ])
+})
+
 test('code that does not compile is told at its line', () => {
   folder('wrong', { 'plugin.yaml': manifest, 'plugin.ts': 'export default () => ({\n  request( {\n})\n' })
   folder('lost', { 'plugin.yaml': manifest, 'plugin.ts': "import './not-here.ts'\nexport default () => ({})\n" })

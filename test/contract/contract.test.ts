@@ -265,7 +265,7 @@ function suite(runtime: Runtime): void {
   check('its own lines in the log, with name, hook, route and request id', async () => {
     const from = gateway.logs().length
     await ask('/a/logged', { 'x-probe-log': '1' })
-    await within(10_000, 'the line', gateway.line(/seen by the probe.*plugin=probe.*path=\/a\/logged/, from))
+    await within(10_000, 'the line', gateway.line(/seen by the probe(?=.* plugin=probe)(?=.*path=\/a\/logged)/, from))
     const failed = await ask('/a', probe('throw'))
     const id = failed.headers.get('x-request-id')!
     const line = await within(10_000, 'the line', gateway.line(new RegExp(`plugin failed.*requestId=${id}`), from))

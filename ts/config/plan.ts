@@ -255,6 +255,8 @@ export interface PluginPlan {
   readonly script: PluginScript | null
   /** What it was read from, absolute, for `run --watch`. Workers read none, but the entry of what is no JavaScript. */
   readonly files: readonly string[]
+  /** Absolute: where copies of a library in native code are kept. Control sets it; null for other runtimes. */
+  readonly copies: string | null
   /** Hash over what is loaded: changed code is a changed plan. */
   readonly fingerprint: string
 }

@@ -10,6 +10,7 @@ import { exposition, type ProcessRow } from './exposition.ts'
 import { KeySets, type KeySetBounds } from './key-sets.ts'
 import { readLastGood, saveLastGood } from './last-good.ts'
 import { refuseOtherSizes, withCountingFile } from './counting.ts'
+import { withCopies } from './native-copies.ts'
 import { MetricsTotals } from './metrics.ts'
 import { claimPorts, removeSocket, socketPaths } from './ports.ts'
 import { Reloads } from './reloads.ts'
@@ -117,7 +118,7 @@ export class Control extends EventEmitter<ControlEvents> implements AdminSubject
   /** Rejects, with nothing left running, where the gateway cannot start: the message says why, a line a reason. */
   async start(): Promise<void> {
     try {
-      const configured = await claimPorts(this.#withCounting(await this.#loadOrLastGood()), null)
+      const configured = await claimPorts(this.#placed(await this.#loadOrLastGood()), null)
       this.#claimed = configured
       if (this.#stopping) throw new StartFailure('stopped while starting')
       // Workers need most of the time there is: they load while names are resolved and the admin port is opened.
@@ -207,8 +208,10 @@ export class Control extends EventEmitter<ControlEvents> implements AdminSubject
     }
   }
 
-  #withCounting(plan: Plan): Plan {
-    return withCountingFile(plan, this.#options.lastGoodFile, this.#log)
+  /** Names the files and folders of the state folder. */
+  #placed(plan: Plan): Plan {
+    const { lastGoodFile } = this.#options
+    return withCopies(withCountingFile(plan, lastGoodFile, this.#log), lastGoodFile)
   }
 
   async #reload(): Promise<ReloadResult> {
@@ -216,7 +219,7 @@ export class Control extends EventEmitter<ControlEvents> implements AdminSubject
     try {
       if (this.#stopping || !this.#configured) throw new Error('the gateway is stopping')
       const before = this.#configured
-      const wanted = this.#withCounting(await this.#options.load())
+      const wanted = this.#placed(await this.#options.load())
       refuseOtherSizes(before.counting, wanted.counting)
       const configured = await claimPorts(wanted, before)
       this.#claimed = configured

@@ -70,7 +70,7 @@ static int32_t on_request(void *instance, polygate_message *request) {
 static int32_t on_response(void *instance, polygate_message *response, polygate_message *request) {
   const struct greeting *greeting = instance;
   (void)request;
-  return greeting->host->append_header(response, text_of("via"), text_of("greeting")) == 0 ? POLYGATE_DONE
+  return greeting->host->append_header(response, text_of("x-greeted"), text_of("yes")) == 0 ? POLYGATE_DONE
                                                                                           : POLYGATE_FAILED;
 }
 

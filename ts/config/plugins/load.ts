@@ -65,7 +65,7 @@ class PluginLoader {
     const manifest = this.#manifest(folder)
     this.#checkHooks(manifest)
     this.#checkConfig(manifest)
-    const isolation = manifest.isolation ?? 'worker'
+    const isolation = this.#isolation(manifest)
     const entry = resolve(folder, manifest.entry)
     const content = this.#read(entry, `entry ${manifest.entry}`)
     const bundled = manifest.runtime === 'js' ? this.#bundle(entry) : null
@@ -85,6 +85,7 @@ class PluginLoader {
       settings: settingsOf(this.#config),
       shadow: this.#config.shadow,
       script,
+      copies: null,
       files: [join(folder, 'plugin.yaml'), ...(bundled?.files ?? [entry])],
       fingerprint: createHash('sha256')
         .update(script?.code ?? content)
@@ -113,6 +114,12 @@ class PluginLoader {
     } catch (error) {
       return this.#refuse(`${what}: ${readFailure(error)}`, 'path')
     }
+  }
+
+  #isolation({ runtime, isolation }: Manifest): PluginPlan['isolation'] {
+    if (runtime === 'js') return isolation ?? 'worker'
+    if (isolation === 'worker') this.#refuse(`plugin.yaml: a plugin of runtime ${runtime} is always inline`, 'path')
+    return 'inline'
   }
 
   #checkHooks({ hooks }: Manifest): void {

@@ -29,6 +29,7 @@ export type HookCall = (exchange: Exchange, reply: UpstreamReply | null) => Verd
 export function compileCall({ plugin, hook, call, log, count, settle, apply, admit }: CallOptions): HookCall {
   const { timeoutMs, onFailure } = plugin.settings[hook]
   const { shadow } = plugin
+  const tentative = shadow || onFailure === 'open'
   const late = failed('timeout', `no answer within ${timeoutMs} ms`)
 
   function conclude(exchange: Exchange, reply: UpstreamReply | null, said: Outcome, durationMs: number): Verdict {
@@ -78,7 +79,7 @@ export function compileCall({ plugin, hook, call, log, count, settle, apply, adm
       if (there !== Verdict.next) return there === Verdict.later ? exchange.hold() : there
     }
     const startedMs = performance.now()
-    const said = call(exchange, reply, timeoutMs)
+    const said = call(exchange, reply, timeoutMs, tentative)
     if (said instanceof Pending) return wait(exchange, reply, said, startedMs)
     return conclude(exchange, reply, said, performance.now() - startedMs)
   }

@@ -47,7 +47,8 @@ export class PluginLog {
   }
 }
 
-const placeOf = (hook: HookName, exchange: Exchange): LogFields => ({
+/** Where a line comes from. */
+export const placeOf = (hook: HookName, exchange: Exchange): LogFields => ({
   hook,
   route: exchange.route?.name ?? '',
   requestId: exchange.requestId,

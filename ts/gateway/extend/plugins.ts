@@ -4,6 +4,7 @@ import type { PluginPlan } from '../../config/plan.ts'
 import type { Log } from '../../shared/log.ts'
 import { makeInline } from './js/inline.ts'
 import { makeThreaded } from './js/worker.ts'
+import { makeNative } from './native.ts'
 import { PluginLog } from './plugin-log.ts'
 import type { MakeReady, ReadyPlugin, RuntimeParts } from './runtime.ts'
 
@@ -88,4 +89,11 @@ const identity = ({
   ...plan
 }: PluginPlan): string => JSON.stringify(plan)
 
-const runtimeOf = ({ isolation }: PluginPlan): MakeReady => (isolation === 'inline' ? makeInline : makeThreaded)
+function runtimeOf({ runtime, isolation }: PluginPlan): MakeReady {
+  switch (runtime) {
+    case 'js':
+      return isolation === 'inline' ? makeInline : makeThreaded
+    case 'rust':
+      return makeNative
+  }
+}

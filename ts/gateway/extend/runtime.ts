@@ -11,9 +11,14 @@ import type { UpstreamReply } from './reply.ts'
 
 /**
  * One hook of one plugin. Throws nothing. `reply`: the upstream's, for `response` alone. `timeoutMs`: nobody waits longer
- * for what is pending.
+ * for what is pending. `tentative`: what the call wants done may have to be left undone, so it changes nothing itself.
  */
-export type CallHook = (exchange: Exchange, reply: UpstreamReply | null, timeoutMs: number) => Outcome | Pending
+export type CallHook = (
+  exchange: Exchange,
+  reply: UpstreamReply | null,
+  timeoutMs: number,
+  tentative: boolean,
+) => Outcome | Pending
 
 export interface ReadyPlugin {
   /** By hook; those that the manifest names are all there. */

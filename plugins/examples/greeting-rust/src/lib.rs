@@ -22,7 +22,7 @@ impl Plugin for Greeting {
     }
 
     fn response(&mut self, response: &mut Response<'_>, _request: &Request<'_>) -> Result<Verdict> {
-        response.headers.append("via", "greeting")?;
+        response.headers.append("x-greeted", "yes")?;
         Ok(Verdict::Continue)
     }
 }

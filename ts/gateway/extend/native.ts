@@ -1,0 +1,164 @@
+// Runtime `rust`: a library in native code, called by the worker's own thread in one crossing. What it edits lies beside the
+// head at once, but for a call that may have to be undone: then its edits come back as a list. Nothing stops it, and a
+// crash takes the worker with it, which control replaces. An instance that has panicked is made anew.
+import type { HeaderPair, PluginPlan } from '../../config/plan.ts'
+import type { LogLevel } from '../../shared/log.ts'
+import { noHead } from '../../shared/native-edits.ts'
+import { PluginCall, pluginConsumer, PluginVerdict, type PluginSaid } from '../../shared/native-plugins.ts'
+import { hookNames, type FailureCause, type HookName } from '../../shared/plugin-hooks.ts'
+import type { Exchange } from '../exchange.ts'
+import { failed, type Edits, type Outcome } from './outcome.ts'
+import { placeOf } from './plugin-log.ts'
+import type { UpstreamReply } from './reply.ts'
+import { requestBody } from './request-body.ts'
+import type { CallHook, MakeReady, RuntimeParts } from './runtime.ts'
+
+/** What a plugin wants done that has made its edits itself: nothing. */
+const nothing: Outcome = {
+  failure: null,
+  answer: null,
+  edits: null,
+  newBody: null,
+  named: null,
+  status: 0,
+}
+const over = failed('error', 'the request is over')
+const noBody = new Uint8Array(0)
+/** After one could not be made, the next attempt comes no sooner. */
+const restMs = 1000
+
+export const makeNative: MakeReady = (plan, parts) =>
+  Promise.resolve().then(() => {
+    const plugin = new NativePlugin(plan, parts)
+    const hooks = plan.hooks.map((hook): [HookName, CallHook] => [hook, plugin.hook(hook)])
+    return { hooks: Object.fromEntries(hooks), close: () => plugin.close() }
+  })
+
+class NativePlugin {
+  readonly #plan: PluginPlan
+  readonly #parts: RuntimeParts
+  /** The addon's number; null while it cannot be made anew. */
+  #number: number | null
+  #triedMs = 0
+
+  /** Throws an Error that says why it cannot be used. */
+  constructor(plan: PluginPlan, parts: RuntimeParts) {
+    this.#plan = plan
+    this.#parts = parts
+    this.#number = this.#make()
+  }
+
+  hook(hook: HookName): CallHook {
+    const place = hookNames.indexOf(hook)
+    const withBody = this.#plan.requestBodyBytes > 0 && hook !== 'response' && hook !== 'log'
+    const always = place | (withBody ? PluginCall.body : 0)
+    return (exchange, reply, timeoutMs, tentative) => {
+      const number = this.#number ?? this.#remake()
+      if (number === null) return failed('lost', 'it is broken, and could not be made anew')
+      const flags = always | (tentative ? PluginCall.tentative : 0)
+      const verdict = this.#call(number, flags, exchange, reply, timeoutMs, withBody)
+      if (verdict === 0) return nothing
+      if (verdict === noHead) return over
+      if ((verdict & PluginVerdict.logged) !== 0) {
+        this.#say(this.#parts.exchanges.pluginLines(number), placeOf(hook, exchange))
+      }
+      if ((verdict & (PluginVerdict.failed | PluginVerdict.said)) === 0) return nothing
+      const outcome = outcomeOf(this.#parts.exchanges.pluginSaid())
+      if ((verdict & PluginVerdict.broken) !== 0) {
+        this.close()
+        this.#remake()
+      }
+      return outcome
+    }
+  }
+
+  close(): void {
+    if (this.#number === null) return
+    this.#say(this.#parts.exchanges.dropPlugin(this.#number), {})
+    this.#number = null
+  }
+
+  #call(
+    number: number,
+    flags: number,
+    exchange: Exchange,
+    reply: UpstreamReply | null,
+    timeoutMs: number,
+    withBody: boolean,
+  ): number {
+    const { context } = exchange
+    return this.#parts.exchanges.callPlugin(
+      number,
+      flags |
+        (exchange.listener.scheme === 'https' ? PluginCall.tls : 0) |
+        (context === null ? 0 : PluginCall.context) |
+        (reply === null ? 0 : PluginCall.reply) |
+        pluginConsumer(exchange.consumer?.number ?? 0),
+      exchange.slot,
+      timeoutMs,
+      exchange.route!.name,
+      withBody ? requestBody(exchange) : null,
+      context === null ? null : [...context].flat(),
+      reply?.status,
+      reply?.block,
+      reply === null || this.#plan.responseBodyBytes === 0 ? null : reply.body,
+    )
+  }
+
+  #make(): number {
+    const { name, entry, copies, config, hooks } = this.#plan
+    if (copies === null) throw new Error('there is no folder for copies of its library')
+    const { exchanges } = this.#parts
+    const number = exchanges.loadNativePlugin({
+      name,
+      file: entry,
+      folder: copies,
+      config: JSON.stringify(config),
+      hooks: hooks.map(hook => hookNames.indexOf(hook)),
+    })
+    this.#say(exchanges.pluginLines(number), {})
+    return number
+  }
+
+  #remake(): number | null {
+    const nowMs = performance.now()
+    if (nowMs - this.#triedMs < restMs && this.#triedMs !== 0) return null
+    try {
+      this.#number = this.#make()
+      this.#triedMs = 0
+    } catch (error) {
+      this.#triedMs = nowMs
+      this.#parts.log.said('error', 'plugin could not be made anew', { reason: (error as Error).message })
+    }
+    return this.#number
+  }
+
+  #say(lines: readonly string[], fields: ReturnType<typeof placeOf>): void {
+    for (let at = 0; at < lines.length; at += 2) {
+      this.#parts.log.said(lines[at] as LogLevel, lines[at + 1]!, fields)
+    }
+  }
+}
+
+function outcomeOf(said: PluginSaid): Outcome {
+  if (said.cause !== '') return failed(causeOf(said.cause), said.reason)
+  const edits: Edits = []
+  said.kinds.forEach((kind, at) => edits.push(kind, said.texts[at * 2]!, said.texts[at * 2 + 1]!))
+  const headers: HeaderPair[] = []
+  for (let at = 0; at < said.answerHeaders.length; at += 2) {
+    headers.push([said.answerHeaders[at]!, said.answerHeaders[at + 1]!])
+  }
+  return {
+    failure: null,
+    answer: said.answerStatus === 0 ? null : { status: said.answerStatus, headers, body: said.answerBody ?? noBody },
+    edits: edits.length === 0 ? null : edits,
+    newBody: said.newBody,
+    named: said.named,
+    status: said.newStatus,
+  }
+}
+
+function causeOf(cause: string): FailureCause {
+  if (cause === 'deadline') return 'timeout'
+  return cause === 'error' ? 'error' : 'lost'
+}
