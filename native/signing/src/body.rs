@@ -64,7 +64,17 @@ impl BodyDigest {
 
 /// `Content-Digest` of a body that is to be signed.
 pub fn content_digest(body: &[u8]) -> String {
-    format!("sha-256=:{}:", encoding::to_base64(&Sha256::digest(body)))
+    content_digest_of_hash(&sha256(body))
+}
+
+/// The same, of the body's SHA-256.
+pub fn content_digest_of_hash(hash: &[u8; 32]) -> String {
+    format!("sha-256=:{}:", encoding::to_base64(hash))
+}
+
+/// `Digest` (RFC 3230) of a body's SHA-256.
+pub fn digest_of_hash(hash: &[u8; 32]) -> String {
+    format!("SHA-256={}", encoding::to_base64(hash))
 }
 
 /// The SHA-256 of a body: [`crate::sigv4`] asks for it.

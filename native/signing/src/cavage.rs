@@ -183,17 +183,23 @@ pub struct Signer {
 impl Signer {
     /// The value of `Authorization` for a request that has every header to be signed. `now` goes into `created`.
     pub fn sign(&self, request: &Request<'_>, now: u64) -> Result<String, Refusal> {
-        let listed: Vec<&[u8]> = self.names.iter().map(String::as_bytes).collect();
+        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+        self.sign_names(request, &names, now)
+    }
+
+    /// As [`Signer::sign`], with other names than its own.
+    pub(crate) fn sign_names(&self, request: &Request<'_>, names: &[&str], now: u64) -> Result<String, Refusal> {
+        let listed: Vec<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
         let quotable =
             |text: &str| text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\');
         if listed.is_empty()
             || self.key_id.is_empty()
             || !quotable(&self.key_id)
-            || !self.names.iter().all(|n| quotable(n))
+            || !names.iter().all(|name| quotable(name))
         {
             return Err(Refusal::Malformed);
         }
-        let created = self.names.iter().any(|name| name == "(created)").then_some(now);
+        let created = names.contains(&"(created)").then_some(now);
         let modern = self.dialect == Dialect::Cavage;
         if created.is_some() && !modern {
             return Err(Refusal::Malformed);
@@ -202,7 +208,7 @@ impl Signer {
         let parameters = Parameters { key_id: self.key_id.as_bytes(), created, ..Parameters::default() };
         let message = message::build(self.dialect, request, &parameters, &listed)?;
         let signature = encoding::to_base64(&self.key.sign(&[&message]).ok_or(Refusal::WrongAlgorithm)?);
-        let (id, names) = (&self.key_id, self.names.join(" "));
+        let (id, names) = (&self.key_id, names.join(" "));
         let created = created.map(|now| format!("created={now},")).unwrap_or_default();
         Ok(match self.dialect {
             Dialect::Kong => {

@@ -24,6 +24,17 @@ pub fn parse(text: &[u8]) -> Option<u64> {
     Some(days_since_1970(year, month, day)? * 86_400 + hour * 3_600 + minute * 60 + second)
 }
 
+/// The same the other way round. `None` after the year 9999.
+pub fn write(seconds: u64) -> Option<String> {
+    let days = seconds / 86_400;
+    let (year, month, day) = date_of(days)?;
+    // The first day was a Thursday.
+    let name = std::str::from_utf8(DAYS.get((days as usize + 3) % 7)?).ok()?;
+    let month = std::str::from_utf8(MONTHS.get(month as usize - 1)?).ok()?;
+    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    Some(format!("{name}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} GMT"))
+}
+
 /// Days of the Gregorian calendar; `None` for a date that does not exist, or is before 1970.
 pub fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
     let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
@@ -53,7 +64,7 @@ pub fn date_of(days: u64) -> Option<(u64, u64, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{date_of, days_since_1970, parse};
+    use super::{date_of, days_since_1970, parse, write};
 
     #[test]
     fn dates() {
@@ -85,6 +96,7 @@ mod tests {
             ("Fri, 31 Dec 9999 23:59:59 GMT", 253_402_300_799),
         ] {
             assert_eq!(parse(text.as_bytes()), Some(seconds), "{text}");
+            assert_eq!(write(seconds).as_deref(), Some(text));
         }
     }
 

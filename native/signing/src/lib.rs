@@ -35,6 +35,7 @@ mod secret;
 pub mod sigv4;
 mod spki;
 mod structured;
+pub mod upstream;
 pub mod webhook;
 mod window;
 

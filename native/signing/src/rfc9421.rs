@@ -170,9 +170,21 @@ pub struct Signed {
 impl Signer {
     /// Signs a request that has every field to be signed. `now` in Unix seconds.
     pub fn sign(&self, request: &Request<'_>, now: u64, nonce: Option<&str>) -> Result<Signed, Refusal> {
+        let components: Vec<&str> = self.components.iter().map(String::as_str).collect();
+        self.sign_components(request, &components, now, nonce)
+    }
+
+    /// As [`Signer::sign`], with other components than its own.
+    pub(crate) fn sign_components(
+        &self,
+        request: &Request<'_>,
+        components: &[&str],
+        now: u64,
+        nonce: Option<&str>,
+    ) -> Result<Signed, Refusal> {
         let mut text = self.label.as_bytes().to_vec();
         text.extend_from_slice(b"=(");
-        for (place, name) in self.components.iter().enumerate() {
+        for (place, name) in components.iter().enumerate() {
             if place > 0 {
                 text.push(b' ');
             }
