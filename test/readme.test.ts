@@ -103,6 +103,7 @@ const printed: Readonly<Record<string, readonly RegExp[]>> = {
   [`curl -i http://127.0.0.1:8080/flights -H @signed-headers -d '{"seats":3}'`]: unsigned('rfc9421'),
   [`curl -i 'http://127.0.0.1:8080/flights?seat=1' -H @signed-headers -d '{"seats":2}'`]: unsigned('rfc9421'),
   [flights]: signedBy('airline'),
+  [`curl -i http://127.0.0.1:8080/agency -d '{"seats":2}'`]: signedBy('airline'),
 }
 
 /** What a line prints that stands there for the second time. */

@@ -50,6 +50,19 @@ test('a configuration with errors', async context => {
   assert.match(errors, /^polygate\.yaml:1:9 listen: /)
 })
 
+test('a route whose upstream is signed for', async context => {
+  const folder = folderWith(
+    context,
+    `listen: [ { port: 8080 } ]
+upstreams: { up: { peers: [ { url: "http://127.0.0.1:9000" } ], sign: { scheme: cavage, keyId: us, secret: hunter2 } } }
+routes: [ { name: all, match: {}, upstream: up } ]
+`,
+  )
+  const { output } = await polygate(['explain', 'GET', 'https://a/b'], folder)
+  assert.match(output, /^runs {5}signs it with key us \(cavage\), with its body of at most 1048576 bytes$/m)
+  assert.ok(!output.includes('hunter2'))
+})
+
 test('the chosen route, what runs, and why not the others', async context => {
   const folder = folderWith(context, config)
   const { status, output } = await polygate(

@@ -40,7 +40,7 @@ const take = (heads: RequestHeads, slot: number, fields: string): void =>
   assert.equal(heads.takeText(slot, `GET /p?q=1 HTTP/1.1\r\nHost: a\r\nX-Request-Id: i\r\n${fields}\r\n`), 0)
 
 const sentBy = ({ heads, exchanges }: Made, options: Partial<HeadPolicyOptions> = {}, slot = 0): string =>
-  exchanges.compose(slot, heads.policy({ ...plainPolicy, ...options }), null, null, 0, 0)
+  exchanges.compose(slot, heads.policy({ ...plainPolicy, ...options }), null, null, 0, 0, 0)
 
 const own = 'x-forwarded-proto: http\r\nx-forwarded-host: a\r\n'
 
@@ -205,7 +205,7 @@ test('both ways of forwarding send them', async t => {
     edit(made, 0)
     const policy = made.heads.policy(plainPolicy)
     // The route's path does not count any more.
-    assert.ok(made.exchanges.submit(client, 7, endpoint, 0, 0, policy, '/route', null, 0, 0) > 0)
+    assert.ok(made.exchanges.submit(client, 7, endpoint, 0, 0, policy, '/route', null, 0, 0, 0) > 0)
     assert.equal(await head, expected)
   })
   await t.test('the command of requests that went past the front end', async t => {

@@ -12,6 +12,7 @@ import type {
   Plan,
   RoutePlan,
   SignatureGuardPlan,
+  UpstreamSignPlan,
 } from '../config/plan.ts'
 import type { Explanation } from '../gateway/match/explain.ts'
 import { compileRouter } from '../gateway/match/router.ts'
@@ -150,11 +151,15 @@ function runsOf(plan: Plan, route: RoutePlan, request: Request, { captures, pref
         `forwards ${request.method} ${path}${query} to upstream ${upstream.name} (${upstream.endpoints.map(({ url }) => url).join(', ')})`,
       )
       runs.push(...editsOf(route.requestHeaders, ''))
+      if (upstream.sign !== null) runs.push(signText(upstream.sign))
     }
   }
   runs.push(...editsOf(route.responseHeaders, ' to the response'))
   return runs
 }
+
+const signText = ({ scheme, keyId, signsBody, maxBodyBytes }: UpstreamSignPlan): string =>
+  `signs it with key ${keyId} (${scheme})${signsBody ? `, with its body of at most ${maxBodyBytes} bytes` : ''}`
 
 const guardText = (guard: GuardPlan): string =>
   guard.kind === 'any'

@@ -21,16 +21,17 @@ interface SecretConfig {
   readonly encoding: SecretEncoding
 }
 
-/** The place in the plan's secrets. `keys`: where the key stands in the configuration. */
+/** The place in the plan's secrets. `keys`: where the key stands in the configuration; `name`: what the text is called there. */
 export function secretPlace(
   { secret, secretFile, encoding }: SecretConfig,
   keys: readonly (string | number)[],
   { secrets, files, absolute, variableAt }: KeySources,
+  name = 'secret',
 ): number {
   const file = secretFile === null ? null : absolute(secretFile)
   const raw = file === null ? Buffer.from(secret ?? '') : Buffer.from(files.get(file)?.text ?? '', 'latin1')
   const value = checked(secretBytes(raw, encoding, file !== null)).toString('base64')
-  return secrets.add({ value, variable: file === null ? variableAt([...keys, 'secret']) : null, file, encoding })
+  return secrets.add({ value, variable: file === null ? variableAt([...keys, name]) : null, file, encoding })
 }
 
 export function signingPlans(name: string, { signing }: ConsumerConfig, sources: KeySources): SigningKeyPlan[] {

@@ -6,7 +6,7 @@ import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { consumerPlan, guardPlans, type GuardContext } from './compile-guards.ts'
-import { longestSkews } from './compile-signatures.ts'
+import { longestSkews, type KeySources } from './compile-signatures.ts'
 import { readPeerUrl, readStatuses } from './formats.ts'
 import type { NamedFiles } from './named-files.ts'
 import type {
@@ -24,6 +24,7 @@ import type {
 } from './plan.ts'
 import { SecretList } from './secrets.ts'
 import type { Config, ListenConfig, RouteConfig, UpstreamConfig } from './schema.ts'
+import { upstreamSignPlan } from './upstream-signing.ts'
 
 export interface CompileOptions {
   /** What relative file names start from. */
@@ -58,7 +59,7 @@ export function compile(config: Config, options: CompileOptions): Plan {
     timeouts: { ...config.timeouts },
     accessLog: accessLog && { ...accessLog, target: logTarget(accessLog.target, absolute) },
     forwarded: { ...config.forwarded },
-    upstreams: [...config.upstreams].map(([name, upstream]) => upstreamPlan(name, upstream, absolute)),
+    upstreams: [...config.upstreams].map(([name, upstream]) => upstreamPlan(name, upstream, sources)),
     consumers,
     secrets: secrets.list,
     counting: { ...counting, file: counting.file === null ? null : absolute(counting.file) },
@@ -116,7 +117,7 @@ function listenPlan(listener: ListenConfig, absolute: (file: string) => string, 
   }
 }
 
-function upstreamPlan(name: string, upstream: UpstreamConfig, absolute: (file: string) => string): UpstreamPlan {
+function upstreamPlan(name: string, upstream: UpstreamConfig, sources: KeySources): UpstreamPlan {
   const { health, breaker } = upstream
   const active = health.active && {
     ...health.active,
@@ -124,7 +125,7 @@ function upstreamPlan(name: string, upstream: UpstreamConfig, absolute: (file: s
   }
   return {
     name,
-    endpoints: upstream.peers.map(peer => endpointPlan(peer, upstream.tls, absolute)),
+    endpoints: upstream.peers.map(peer => endpointPlan(peer, upstream.tls, sources.absolute)),
     balance: balancePlan(upstream.balance),
     timeouts: { ...upstream.timeouts },
     retries: upstream.retries,
@@ -133,6 +134,7 @@ function upstreamPlan(name: string, upstream: UpstreamConfig, absolute: (file: s
     health: { passive: health.passive || null, active: active || null },
     breaker: breaker || null,
     hostHeader: upstream.hostHeader,
+    sign: upstream.sign && upstreamSignPlan(name, upstream.sign, sources),
   }
 }
 

@@ -13,6 +13,7 @@ import { trailOf, type ConfigError, type Problems } from './problems.ts'
 import { rules } from './rules.ts'
 import { soundKeys } from './rules/signing-keys.ts'
 import { soundJwtKeys } from './rules/jwt.ts'
+import { soundSigners, workingSigners } from './rules/upstream-signing.ts'
 import { configShape, isIgnoredRootKey, type Config } from './schema.ts'
 import { readSecretFiles } from './secret-files.ts'
 import { validate } from './validate.ts'
@@ -62,6 +63,7 @@ export function readConfig(
   for (const rule of rules) rule(root, problems)
   const files = loadNamedFiles(root, folder, problems)
   soundKeys(root, folder, files, problems)
+  soundSigners(root, folder, files, problems)
   soundJwtKeys(root, files, name => resolve(folder, name), problems)
   problems.throwIfAny()
   const routes = itemsOf(child(root, 'routes'))
@@ -76,6 +78,8 @@ export function readConfig(
     return name !== undefined && environment[name] === (node as ScalarNode).value ? name : null
   }
   const plan = compile(config, { folder, files, sourceFiles: secretFiles, plugins, sourceOf, variableAt })
+  workingSigners(plan, root, problems)
+  problems.throwIfAny()
   if (checkRoute) checkRoutes(plan, routes, checkRoute, problems)
   return { config, plan, warnings: problems.warnings }
 }

@@ -40,6 +40,9 @@ export function loadNamedFiles(root: Node, folder: string, problems: Problems): 
     for (const [index, peer] of itemsOf(child(upstream, 'peers')).entries()) {
       reader.peerTls(child(peer, 'tls'), ['upstreams', name, 'peers', index, 'tls'])
     }
+    for (const file of ['secretFile', 'privateKeyFile']) {
+      reader.whole(child(child(upstream, 'sign'), file), trailOf('upstreams', name, 'sign', file))
+    }
   }
   for (const [name, { node: consumer }] of entriesOf(child(root, 'consumers'))) {
     for (const [index, key] of itemsOf(child(consumer, 'signing')).entries()) {

@@ -132,6 +132,29 @@ export interface UpstreamPlan {
   readonly breaker: BreakerPlan | null
   /** 'preserve' sends the client's Host, 'peer' the peer's authority, anything else is sent as it is. */
   readonly hostHeader: string
+  /** Null: requests go as they are. */
+  readonly sign: UpstreamSignPlan | null
+}
+
+/** How requests to an upstream are signed. '' and [] where the scheme has no such thing. */
+export interface UpstreamSignPlan {
+  readonly scheme: 'cavage' | 'rfc9421' | 'sigv4'
+  readonly keyId: string
+  readonly algorithm: string
+  /** Place in `secrets`: a secret, or a private key in PEM. */
+  readonly secret: number
+  readonly dialect: string
+  /** Headers and components, in lower case. */
+  readonly cover: readonly string[]
+  readonly tag: string
+  /** 0: signatures do not say. */
+  readonly expiresAfterSeconds: number
+  readonly region: string
+  readonly service: string
+  readonly asSent: boolean
+  /** Bodies are signed: held until they are whole, at most `maxBodyBytes` of them. */
+  readonly signsBody: boolean
+  readonly maxBodyBytes: number
 }
 
 export type BalancePlan =

@@ -18,6 +18,7 @@ import { distinctSubjects, soundJwtGuards } from './rules/jwt.ts'
 import type { Rule } from './rules/rule.ts'
 import { soundSignatureGuards } from './rules/signatures.ts'
 import { distinctListeners, distinctServerNames, guardedAdmin } from './rules/server.ts'
+import { soundUpstreamSigning } from './rules/upstream-signing.ts'
 import { distinctPeers, soundHealth, usedTls, weightedPeers } from './rules/upstreams.ts'
 
 export const rules: readonly Rule[] = [
@@ -28,6 +29,7 @@ export const rules: readonly Rule[] = [
   weightedPeers,
   usedTls,
   soundHealth,
+  soundUpstreamSigning,
   uniqueRouteNames,
   knownUpstreams,
   knownPlugins,

@@ -3,12 +3,16 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import type { SecretPlan } from './plan.ts'
 
-export type SecretEncoding = 'text' | 'base64' | 'hex'
-
+/** What users may write. */
 export const secretEncodings = ['text', 'base64', 'hex'] as const
+
+/** `pem`: a private key, as it is written; blanks around it say nothing. */
+export type SecretEncoding = (typeof secretEncodings)[number] | 'pem'
 
 /** What is longer is no secret but a slip. */
 const maxSecretBytes = 4096
+/** RSA of 8192 bits has 6.4 KB, and text may stand around it. */
+const maxPemBytes = 16_384
 
 /** The secret's bytes, or what was expected instead. A file may end with a line end, which is not the secret's. */
 export function secretBytes(raw: Buffer, encoding: SecretEncoding, fromFile = false): Buffer | string {
@@ -16,6 +20,7 @@ export function secretBytes(raw: Buffer, encoding: SecretEncoding, fromFile = fa
   const bytes = raw.subarray(0, raw.length - lineEnd)
   const text = bytes.toString('latin1')
   if (/^[\s\0]*$/.test(text)) return 'a secret that is not blank'
+  if (encoding === 'pem') return bytes.length > maxPemBytes ? `a key of at most ${maxPemBytes} bytes` : bytes
   if (encoding === 'text' || encoding === 'base64') {
     if (/^\s|\s$/.test(text)) return 'a secret without blanks at its ends'
   }

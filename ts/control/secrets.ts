@@ -40,12 +40,17 @@ function valueOf({ variable, file, encoding }: SecretPlan, environment: NodeJS.P
   return said(secretBytes(Buffer.from(text), encoding), variable)
 }
 
-function ownersOf({ consumers, routes }: Plan, place: number): string[] {
+function ownersOf({ consumers, routes, upstreams }: Plan, place: number): string[] {
   const signing = consumers.flatMap(({ name, signing }) =>
     signing.flatMap(({ secret, scheme }) => (secret === place ? [`consumer ${name}, ${scheme}`] : [])),
   )
   const tokens = routes.filter(({ guards }) =>
     checksOf(guards).some(check => check.kind === 'jwt' && check.keys.some(({ secret }) => secret === place)),
   )
-  return [...signing, ...tokens.map(({ name }) => `route ${name}, jwt`)]
+  const signed = upstreams.filter(({ sign }) => sign?.secret === place)
+  return [
+    ...signing,
+    ...tokens.map(({ name }) => `route ${name}, jwt`),
+    ...signed.map(({ name }) => `upstream ${name}, sign`),
+  ]
 }

@@ -9,6 +9,8 @@ import { firstDirectSlot } from '../shared/native-direct.ts'
 import type { CountedCell } from '../shared/native-limits.ts'
 import type { Pipeline } from './pipeline.ts'
 
+const nothing = new Uint8Array(0)
+
 /** What a stage says: go on with the next one, send `exchange.answer`, or somebody will continue later. */
 export const Verdict = { next: 0, answer: 1, later: 2 } as const
 export type Verdict = (typeof Verdict)[keyof typeof Verdict]
@@ -365,6 +367,14 @@ export class Exchange {
     this.awaitedBytes = maxBytes
     this.resumeClient()
     return Verdict.later
+  }
+
+  /** What is held of the body, as one piece: the same bytes at each call, and nobody may write to them. */
+  wholeBody(): Uint8Array {
+    const { held } = this
+    if (held === null || held.length === 0) return nothing
+    if (held.length > 1) this.held = [Buffer.concat(held)]
+    return this.held![0]!
   }
 
   /** Goes upstream in place of the client's body, all of which is there. */

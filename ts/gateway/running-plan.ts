@@ -10,6 +10,7 @@ import type { Exchange, RunningPlan, Verdict } from './exchange.ts'
 import type { EndpointRegistry } from './forward/endpoints.ts'
 import { forwardStage } from './forward/forward.ts'
 import { compileForwardRoutes } from './forward/routes.ts'
+import { compileSigners } from './forward/signers.ts'
 import { Upstreams } from './forward/upstreams.ts'
 import type { WebSockets } from './forward/web-socket.ts'
 import { webSocketForward } from './forward/web-socket-forward.ts'
@@ -72,6 +73,8 @@ export async function prepareRunningPlan(plan: Plan, parts: WorkerParts): Promis
     undo.push(() => upstreams.release())
     const forwardRoutes = compileForwardRoutes(plan, heads, plan.routes.map(compileTarget))
     undo.push(() => forwardRoutes.release())
+    const signers = compileSigners(plan, exchanges)
+    undo.push(() => signers.release())
     const responseEdits = compileResponseEdits(plan, exchanges)
     undo.push(() => responseEdits.release())
     const counted = parts.metrics.forPlan(plan)
@@ -122,6 +125,7 @@ export async function prepareRunningPlan(plan: Plan, parts: WorkerParts): Promis
         commands,
         upstreams,
         routes: forwardRoutes.list,
+        signers: signers.list,
         trusts,
         clientAddress,
         metrics: counted,

@@ -1,5 +1,5 @@
-// The addon's signature verifiers: types, and the numbers that are said instead of a credential's place. Called by the
-// guard stage. No secret that is given here can be read back.
+// The addon's signature verifiers and signers: types, and the numbers that are said instead of a credential's place. Called
+// by the guard stage and the forward stage. No secret that is given here can be read back.
 
 /** A key by which requests are signed; its place in the list is what verification says. */
 export interface SignatureCredential {
@@ -59,6 +59,37 @@ export interface NativeSignatures {
    * what an address is bound to.
    */
   signatureReplayValue(): Uint8Array
+}
+
+/** '' and [] where the scheme has no such thing. */
+export interface UpstreamSignerOptions {
+  /** cavage, rfc9421 or sigv4. */
+  readonly scheme: string
+  readonly keyId: string
+  /** A secret, or a private key (PKCS #8, DER). */
+  readonly key: Uint8Array
+  readonly algorithm: string
+  readonly dialect: string
+  /** Headers and components, as the scheme writes them; those headers that a request lacks are not signed. */
+  readonly cover: readonly string[]
+  readonly tag: string
+  /** 0: signatures do not say. */
+  readonly expiresAfterSeconds: number
+  readonly region: string
+  readonly service: string
+  readonly asSent: boolean
+  /** Bodies are sent without being signed. */
+  readonly unsignedBody: boolean
+  /** How the upstream is reached. */
+  readonly tls: boolean
+}
+
+export interface NativeSigners {
+  /** A number above 0 for `submit` and `compose`, valid until `dropUpstreamSigner`. Throws TypeError for what cannot sign. */
+  upstreamSigner(options: UpstreamSignerOptions): number
+  dropUpstreamSigner(signer: number): void
+  /** Before `submit`: the whole body that the slot's request is sent with. Good for all its attempts. */
+  signBody(slot: number, body: Uint8Array): void
 }
 
 /** To be added to `how` where nothing is remembered: `signatureReplayValue` is left as it is. */

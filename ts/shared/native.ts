@@ -11,7 +11,7 @@ import type { NativeHeads } from './native-heads.ts'
 import type { NativeTokens } from './native-jwt.ts'
 import type { NativeLimitsModule } from './native-limits.ts'
 import type { NativePasswordsModule } from './native-passwords.ts'
-import type { NativeSignatures } from './native-signing.ts'
+import type { NativeSignatures, NativeSigners, UpstreamSignerOptions } from './native-signing.ts'
 
 declare global {
   interface Buffer {
@@ -54,6 +54,8 @@ export interface Native extends NativeHeads, NativeLimitsModule, NativePasswords
    * is wrong with the text.
    */
   revocationListsUntil(pem: string): number | null
+  /** What is wrong with a signer, so that it can sign no request; '' if nothing is. */
+  upstreamSignerProblem(options: UpstreamSignerOptions): string
   /**
    * The listener that is opened next on this thread has that TLS (null: none), and accepts nobody until `frontEndAccept`
    * if it is `held`: clients wait in the kernel. To be called before each listener, or the last call's wish counts.
@@ -188,7 +190,7 @@ export interface UpstreamClient {
 }
 
 /** What one request needs of the native parts, in as few crossings as there can be. Slots are those of RequestHeads. */
-export interface NativeExchanges extends NativeEdits, NativePlugins, NativeSignatures, NativeTokens {
+export interface NativeExchanges extends NativeEdits, NativePlugins, NativeSignatures, NativeSigners, NativeTokens {
   /**
    * In a request handler: reads the head as received into the slot, remembers the client's address, and holds back what
    * follows on the connection until `end`. 0, a code of `headRefusals`, or `headNotSeen`.
@@ -196,8 +198,9 @@ export interface NativeExchanges extends NativeEdits, NativePlugins, NativeSigna
   begin(slot: number): number
   /**
    * Composes the slot's head by a policy of RequestHeads straight into the client's send buffer. `path` and `host` in
-   * place of the head's own, or null. `how`: bits of ForwardHow; `port`: the listener's. A ticket, or a negative
-   * ErrorReason. Throws TypeError where path or host could end a line.
+   * place of the head's own, or null. `how`: bits of ForwardHow; `port`: the listener's; `signer`: who signs it, 0 for
+   * nobody. A ticket, a negative ErrorReason, or 0: it cannot be signed. Throws TypeError where path or host could end
+   * a line.
    */
   submit(
     client: UpstreamClient,
@@ -210,9 +213,18 @@ export interface NativeExchanges extends NativeEdits, NativePlugins, NativeSigna
     host: string | null,
     how: number,
     port: number,
+    signer: number,
   ): number
-  /** The head that `submit` would send. */
-  compose(slot: number, policy: number, path: string | null, host: string | null, how: number, port: number): string
+  /** The head that `submit` would send; '' where it cannot be signed. */
+  compose(
+    slot: number,
+    policy: number,
+    path: string | null,
+    host: string | null,
+    how: number,
+    port: number,
+    signer: number,
+  ): string
   /** '' where it is not known. */
   remoteAddress(slot: number): string
   /** For connections that the hooks do not see. */

@@ -29,6 +29,7 @@ use crate::jwt::{self, Tokens};
 use crate::keys;
 use crate::plugins::{self, Plugins};
 use crate::response_edits;
+use crate::signing::signers::{self, Signers};
 use crate::signing::{self, Signatures};
 use crate::upstream::ClientHandle;
 
@@ -58,6 +59,7 @@ pub struct Exchanges {
     /// By number.
     pub key_rings: Vec<Option<keys::Ring>>,
     pub signatures: Signatures,
+    pub signers: Signers,
     pub tokens: Tokens,
     /// By number.
     pub certificate_rings: Vec<Option<CertificateRing>>,
@@ -80,6 +82,7 @@ pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
         consumers: Consumers::default(),
         key_rings: Vec::new(),
         signatures: Signatures::default(),
+        signers: Signers::default(),
         tokens: Tokens::default(),
         certificate_rings: Vec::new(),
         plugins: Plugins::default(),
@@ -120,6 +123,9 @@ pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
         method(c"verifyMashery", signing::verify_mashery, data),
         method(c"signatureTables", signing::tables, data),
         method(c"signatureReplayValue", signing::replay_value, data),
+        method(c"upstreamSigner", signers::add, data),
+        method(c"dropUpstreamSigner", signers::forget, data),
+        method(c"signBody", signers::sign_body, data),
         method(c"jwtKeys", jwt::add_keys, data),
         method(c"dropJwtKeys", jwt::forget_keys, data),
         method(c"jwtVerifier", jwt::add, data),
@@ -158,6 +164,7 @@ impl Exchanges {
         downstream::end(slot as u32);
         release(self.heads, slot);
         self.signatures.end(slot);
+        self.signers.end(slot);
         self.tokens.forget(slot);
         if let Some(direct) = &mut self.direct {
             direct.free(slot);
@@ -250,40 +257,58 @@ fn forwarding<const N: usize, R>(
     result
 }
 
-/// `submit(client, tag, endpoint, flags, slot, policy, path, host, how, port)`: a ticket, or a negative reason.
+/// `submit(client, tag, endpoint, flags, slot, policy, path, host, how, port, signer)`: a ticket, a negative reason, or 0: the
+/// head cannot be signed.
 unsafe extern "C" fn submit(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    Arguments::<10>::answer(env, info, |call| {
+    Arguments::<11>::answer(env, info, |call| {
         // SAFETY: as in `this`.
         let this = unsafe { this(call.data) };
         let client =
             ClientHandle::from_js(env, call.values[0]).ok_or_else(|| wrong("an upstream client was expected"))?;
         let (tag, endpoint, flags) = (call.integer_at(1)?, call.integer_at(2)? as u32, call.integer_at(3)? as u32);
         let (slot, policy, heads) = (call.integer_at(4)? as usize, call.integer_at(5)? as usize, this.heads);
+        let signer = call.number_at(10)?;
+        // What signs is no part of what a forwarding borrows.
+        let mut signers = (signer > 0).then(|| std::mem::take(&mut this.signers));
         let ticket = forwarding(this, call, slot, 6, |forwarding| {
             let body = match forwarding.framing {
                 Framing::None => Body::None,
                 Framing::Length(length) => Body::Length(length),
                 Framing::Chunked => Body::Chunked,
             };
-            let mut composed = Ok(());
+            let (mut composed, mut may_leave) = (Ok(()), true);
             let ticket = client.submit_with(tag, endpoint, flags, body, |out| {
+                let from = out.len();
                 composed = compose_head(heads, slot, policy, forwarding, out);
+                if let Some(signers) = signers.as_mut().filter(|_| composed.is_ok()) {
+                    may_leave = signers.sign(signer, slot, forwarding.framing, out, from);
+                }
             });
             if let Err(problem) = composed {
                 // Nothing was written, and nothing is sent before the loop's turn ends.
                 client.cancel(ticket);
                 return Err(wrong(problem));
             }
+            if !may_leave {
+                // As above: the head has not left.
+                client.cancel(ticket);
+                return Ok(0);
+            }
             Ok(ticket)
-        })?;
+        });
+        if let Some(signers) = signers {
+            this.signers = signers;
+        }
+        let ticket = ticket?;
         this.submitted(slot, ticket);
         call.integer(ticket)
     })
 }
 
-/// `compose(slot, policy, path, host, how, port)`: the head that `submit` would send, as latin-1.
+/// `compose(slot, policy, path, host, how, port, signer)`: the head that `submit` would send, as latin-1; '' where it cannot
+/// be signed.
 unsafe extern "C" fn compose(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    Arguments::<6>::answer(env, info, |call| {
+    Arguments::<7>::answer(env, info, |call| {
         // SAFETY: as in `this`.
         let this = unsafe { this(call.data) };
         let (slot, policy, heads) = (call.integer_at(0)? as usize, call.integer_at(1)? as usize, this.heads);
@@ -291,6 +316,10 @@ unsafe extern "C" fn compose(env: sys::napi_env, info: sys::napi_callback_info) 
         forwarding(this, call, slot, 2, |forwarding| {
             compose_head(heads, slot, policy, forwarding, &mut out).map_err(wrong)
         })?;
+        let framing = framing_of(heads, slot);
+        if !this.signers.sign(call.number_at(6)?, slot, framing, &mut out, 0) {
+            out.clear();
+        }
         call.latin1(&out)
     })
 }

@@ -6,6 +6,7 @@
 
 mod options;
 mod request;
+pub mod signers;
 mod verifier;
 
 use std::collections::HashMap;

@@ -33,6 +33,7 @@ export function upstreamPlan(endpoints: readonly EndpointPlan[], change: Partial
     health: { passive, active: null },
     breaker: null,
     hostHeader: 'preserve',
+    sign: null,
     ...change,
   }
 }

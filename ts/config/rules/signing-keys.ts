@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import type { NamedFiles } from '../named-files.ts'
 import { child, entriesOf, has, itemsOf, textOf, type MapNode, type Node } from '../nodes.ts'
 import { trailOf, under, type Problems, type Trail } from '../problems.ts'
-import { publicKeyDer, secretBytes, secretEncodings, webhookSecret, type SecretEncoding } from '../secrets.ts'
+import { publicKeyDer, secretBytes, secretEncodings, webhookSecret } from '../secrets.ts'
 import { isAsymmetric, isScheme, schemeTraits, type SchemeTraits } from '../signature-schemes.ts'
 
 /** A key as it is written, and where. */
@@ -113,8 +113,9 @@ const problemOf = (value: Buffer | string): string | null => (typeof value === '
 
 export function secretProblem(content: Buffer, node: Node, fromFile: boolean, scheme: string): string | null {
   const written = textOf(child(node, 'encoding')) ?? 'text'
-  if (!secretEncodings.includes(written as SecretEncoding)) return null
-  const bytes = secretBytes(content, written as SecretEncoding, fromFile)
+  const encoding = secretEncodings.find(one => one === written)
+  if (encoding === undefined) return null
+  const bytes = secretBytes(content, encoding, fromFile)
   if (typeof bytes === 'string') return bytes
   return scheme === 'standard-webhooks' || scheme === 'svix' ? webhookSecret(bytes) : null
 }

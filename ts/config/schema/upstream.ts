@@ -10,6 +10,7 @@ import {
   statuses,
   token,
 } from '../formats.ts'
+import { upstreamSign as sign } from './upstream-sign.ts'
 import { either, flag, list, map, ms, object, ratio, section, text, toggle, whole, word } from '../shapes.ts'
 
 const tlsKeys = {
@@ -201,6 +202,7 @@ const upstream = object(
       },
     ),
     tls: section(tlsAbout, tlsKeys),
+    sign,
   },
   { examples: [{ peers: [{ url: 'http://127.0.0.1:9000' }] }] },
 )

@@ -10,7 +10,6 @@ import type { Exchange } from '../exchange.ts'
 import { failed, type Edits, type Outcome } from './outcome.ts'
 import { placeOf } from './plugin-log.ts'
 import type { UpstreamReply } from './reply.ts'
-import { requestBody } from './request-body.ts'
 import type { CallHook, MakeReady, RuntimeParts } from './runtime.ts'
 
 /** What a plugin wants done that has made its edits itself: nothing. */
@@ -97,7 +96,7 @@ class NativePlugin {
       exchange.slot,
       timeoutMs,
       exchange.route!.name,
-      withBody ? requestBody(exchange) : null,
+      withBody ? exchange.wholeBody() : null,
       context === null ? null : [...context].flat(),
       reply?.status,
       reply?.block,

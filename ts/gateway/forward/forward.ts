@@ -24,6 +24,7 @@ import { peerAuthority } from './endpoints.ts'
 import { failureCode, failureText, type FailedAttempt } from './failure.ts'
 import { isIdempotent } from './retry.ts'
 import type { ForwardRoute } from './routes.ts'
+import { refuseUnsigned, type Signer } from './signers.ts'
 import { breakerOpen, type Upstream } from './upstream.ts'
 import type { Upstreams } from './upstreams.ts'
 import type { WebSocketForward } from './web-socket-forward.ts'
@@ -45,6 +46,8 @@ export interface ForwardOptions {
   readonly upstreams: Upstreams
   /** By route id; null for routes that are not forwarded. */
   readonly routes: readonly (ForwardRoute | null)[]
+  /** By upstream; null where requests go as they are. */
+  readonly signers: readonly (Signer | null)[]
   /** Whether the client's X-Forwarded-* are believed. */
   readonly trusts: (exchange: Exchange) => boolean
   /** The address that counts as the client's. */
@@ -60,7 +63,7 @@ export interface ForwardOptions {
 type Forward = Stages['forward']
 
 export function forwardStage(options: ForwardOptions): Forward {
-  const { client, exchanges, commands, upstreams, routes, trusts, metrics, webSocket } = options
+  const { client, exchanges, commands, upstreams, routes, signers, trusts, metrics, webSocket } = options
   const { rows } = client
   const keys = upstreams.list.map(({ plan }) => compileHashKey(plan, options))
 
@@ -68,6 +71,8 @@ export function forwardStage(options: ForwardOptions): Forward {
     const route = exchange.route as RoutePlan
     if (route.action.kind !== 'forward') return exchange.refuse('internal')
     exchange.upstream = exchange.chosenUpstream < 0 ? route.action.upstream : exchange.chosenUpstream
+    const prepared = signers[exchange.upstream]?.prepare(exchange) ?? Verdict.next
+    if (prepared !== Verdict.next) return prepared
     if (exchange.framing !== 0 || exchange.bodyReplaced) takeHeld(exchange)
     return attempt(exchange, exchange.startedAtMs)
   }
@@ -91,7 +96,7 @@ export function forwardStage(options: ForwardOptions): Forward {
       exchange.submittedAtMs = nowMs
       upstream.started(index, exchange.attempts, nowMs)
       if (exchange.handshake !== null)
-        return webSocket(exchange, upstream, index, route, hostOf(exchange, upstream, index), again)
+        return webSocket(exchange, upstream, index, route, hostOf(exchange, upstream, index), signerOf(exchange), again)
       const ticket = exchange.direct
         ? submitDirect(exchange, upstream, index, route)
         : submit(exchange, upstream, index, route)
@@ -101,6 +106,7 @@ export function forwardStage(options: ForwardOptions): Forward {
         sendReplay(exchange)
         return Verdict.later
       }
+      if (ticket === 0) return refuseUnsigned(exchange, upstream)
       const failed = fail(exchange, upstream, -ticket, AttemptFlag.nothingSent | AttemptFlag.nothingReceived, nowMs)
       if (failed !== Verdict.next) return failed
     }
@@ -117,7 +123,8 @@ export function forwardStage(options: ForwardOptions): Forward {
       route.target !== null ||
       upstream.plan.hostHeader === peerHost ||
       exchange.chosenUpstream >= 0 ||
-      exchange.bodyReplaced
+      exchange.bodyReplaced ||
+      signers[exchange.upstream]! !== null
     ) {
       return submit(exchange, upstream, index, route)
     }
@@ -138,7 +145,14 @@ export function forwardStage(options: ForwardOptions): Forward {
       hostOf(exchange, upstream, index),
       howOf(exchange, trusts(exchange)),
       exchange.listener.port,
+      signerOf(exchange),
     )
+  }
+
+  /** Who signs the attempt; 0 for nobody. */
+  function signerOf({ upstream, endpoint }: Exchange): number {
+    const signer = signers[upstream]!
+    return signer === null ? 0 : signer.numberFor(upstreams.list[upstream]!.plan.endpoints[endpoint]!)
   }
 
   function body(exchange: Exchange, chunk: ArrayBuffer, last: boolean): Verdict {

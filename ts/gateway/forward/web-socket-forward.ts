@@ -5,6 +5,7 @@ import type { EndpointPlan, EndpointTlsPlan } from '../../config/plan.ts'
 import { consumerHow, ForwardHow, native, type NativeExchanges } from '../../shared/native.ts'
 import { Phase, Verdict, type Exchange } from '../exchange.ts'
 import type { ForwardRoute } from './routes.ts'
+import { refuseUnsigned } from './signers.ts'
 import type { Upstream } from './upstream.ts'
 import type { UpstreamTarget, WebSockets } from './web-socket.ts'
 
@@ -37,6 +38,8 @@ export type WebSocketForward = (
   index: number,
   route: ForwardRoute,
   host: string | null,
+  /** Who signs it; 0 for nobody. */
+  signer: number,
   /** Accounts for a failed attempt and makes another, where that is safe; `answer`: the exchange has the failure. */
   again: (exchange: Exchange, reason: number, flags: number) => Verdict,
 ) => Verdict
@@ -50,7 +53,7 @@ export function webSocketForward({
   finish,
   outlive,
 }: WebSocketForwardOptions): WebSocketForward {
-  return (exchange, upstream, index, { policy, target }, host, again) => {
+  return (exchange, upstream, index, { policy, target }, host, signer, again) => {
     const handshake = exchange.handshake!
     const path = target === null ? null : target(exchange.path, exchange.captures)
     const how =
@@ -59,7 +62,8 @@ export function webSocketForward({
       (exchange.listener.scheme === 'https' ? ForwardHow.tls : 0) |
       (exchange.isCertified ? ForwardHow.certificate : 0) |
       consumerHow(exchange.consumer?.number ?? 0)
-    const head = exchanges.compose(exchange.slot, policy, path, host, how, exchange.listener.port)
+    const head = exchanges.compose(exchange.slot, policy, path, host, how, exchange.listener.port, signer)
+    if (head === '') return refuseUnsigned(exchange, upstream)
     const endpoint = upstream.plan.endpoints[index]!
     const { tag, submittedAtMs } = exchange
     const responded = (status: number): void => {

@@ -145,7 +145,7 @@ export function signatureGuard(
     const waits = exchange.awaitBody(plan.maxBodyBytes)
     exchange.signedBodyDue = waits === Verdict.later
     if (waits !== Verdict.next) return waits
-    const place = exchanges.verifySignedBody(exchange.slot, wholeBody(exchange.held))
+    const place = exchanges.verifySignedBody(exchange.slot, exchange.wholeBody())
     return place < 0 ? refused(exchange, place) : accepted(exchange, place)
   }
 
@@ -166,11 +166,4 @@ export function signatureGuard(
   }
 
   return { stage, release: () => memory?.release() }
-}
-
-const nothing = new Uint8Array(0)
-
-function wholeBody(held: readonly Uint8Array[] | null): Uint8Array {
-  if (held === null || held.length === 0) return nothing
-  return held.length === 1 ? held[0]! : Buffer.concat(held)
 }

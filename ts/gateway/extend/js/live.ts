@@ -1,7 +1,6 @@
 // A request as it is: what an inline plugin asks for is read from the exchange and the addon, and nothing else is. Of no use
 // when the request has ended: a plugin that keeps it must not see another request through it.
 import type { Exchange } from '../../exchange.ts'
-import { requestBody } from '../request-body.ts'
 import type { RuntimeParts } from '../runtime.ts'
 import { pairsOf, valuesIn, type RequestSource } from './source.ts'
 
@@ -56,7 +55,7 @@ export class LiveRequest implements RequestSource {
   }
 
   get body(): Uint8Array | null {
-    return this.#withBody ? requestBody(this.#open) : null
+    return this.#withBody ? this.#open.wholeBody() : null
   }
 
   get remoteAddress(): string {

@@ -6,7 +6,6 @@ import { callResults } from '../../../shared/plugin-hooks.ts'
 import type { Exchange } from '../../exchange.ts'
 import type { Edits, Outcome, PluginAnswer } from '../outcome.ts'
 import type { UpstreamReply } from '../reply.ts'
-import { requestBody } from '../request-body.ts'
 import type { RuntimeParts } from '../runtime.ts'
 import { pairsOf, valuesIn, type RequestSource } from './source.ts'
 
@@ -61,7 +60,7 @@ export function callMessage(
     exchanges.editedPath(slot),
     exchanges.editedQuery(slot),
     heads.headers(slot),
-    withBody ? requestBody(exchange) : null,
+    withBody ? exchange.wholeBody() : null,
     exchanges.remoteAddress(slot),
     exchange.requestId,
     exchange.route?.name ?? '',
