@@ -40,7 +40,9 @@ test('the first plugin, as its lines make it', async t => {
   assert.deepEqual([blocked.status, await blocked.text()], [403, 'blocked\n'])
 })
 
-for (const example of readdirSync(join(root, 'plugins/examples'))) {
+const greetings = readdirSync(join(root, 'plugins/examples')).filter(name => name.startsWith('greeting-'))
+
+for (const example of greetings) {
   test(`the example ${example}`, async t => {
     const folder = mkdtempSync(join(tmpdir(), 'polygate-example-'))
     t.after(() => rmSync(folder, { recursive: true, force: true }))
