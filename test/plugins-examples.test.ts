@@ -8,7 +8,7 @@ import { test } from 'node:test'
 import { startGateway, type RunningGateway } from './helpers/gateway.ts'
 import { buildIn } from './helpers/native-library.ts'
 import type { Scope } from './helpers/scope.ts'
-import { startUpstream } from './helpers/upstream.ts'
+import { readBody, startEcho, startUpstream } from './helpers/upstream.ts'
 
 interface Page {
   readonly status?: number
@@ -162,4 +162,42 @@ test('request-stamp: ids that sort by time, and those of clients where they are 
   assert.equal(kept.raw.headers.get('x-stamp'), '01ARZ3NDEKTSV4RRFFQ69G5FAV')
   const refused = await pageOf(trusted, { 'x-stamp': 'not-an-id' })
   assert.match(refused.raw.headers.get('x-stamp')!, /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/)
+})
+
+test('legacy-auth: the service is asked once for a session, and its illness lets nobody in', async t => {
+  const asked: string[] = []
+  let isIll = false
+  const service = await startUpstream(t, (request, response) => {
+    void readBody(request).then(body => {
+      const session = new URLSearchParams(body.toString()).get('session')!
+      asked.push(`${request.method} ${request.url} ${session}`)
+      if (isIll) response.writeHead(500).end()
+      else if (session.startsWith('good')) response.writeHead(200).end('{"user":"alice"}')
+      else response.writeHead(session === 'odd' ? 200 : 403).end('{}')
+    })
+  })
+  const echo = await startEcho(t)
+  const folder = join(import.meta.dirname, '../plugins/examples/legacy-auth')
+  const gateway = await startGateway(
+    t,
+    `upstreams: { echo: { peers: [ { url: "${echo.url}" } ] }, legacy: { peers: [ { url: "${service.url}" } ] } }
+consumers: { alice: {} }
+plugins: { auth: { path: ${folder}, config: { upstream: legacy, path: /who, header: x-session, badSeconds: 0.05 }, timeoutMs: 5000 } }
+routes: [ { name: all, match: { path: "/*" }, upstream: echo, plugins: [ auth ] } ]
+`,
+  )
+  const ask = (session?: string): Promise<Response> =>
+    fetch(gateway.url, { headers: session === undefined ? {} : { 'x-session': session } })
+  const statuses = async (...sessions: (string | undefined)[]): Promise<number[]> =>
+    (await Promise.all(sessions.map(ask))).map(({ status }) => status)
+  assert.deepEqual(await statuses('good&1', 'good&1', 'good&1', undefined, 'bad'), [200, 200, 200, 401, 401])
+  assert.deepEqual(await statuses('good&1', 'x'.repeat(513)), [200, 401])
+  assert.deepEqual(asked.sort(), ['POST /who bad', 'POST /who good&1'])
+  const { headers } = (await (await ask('good&1')).json()) as { headers: Record<string, string> }
+  assert.equal(headers['x-consumer-name'], 'alice')
+  assert.deepEqual(await statuses('odd'), [500])
+  isIll = true
+  assert.deepEqual(await statuses('good 2', 'good&1'), [500, 200])
+  isIll = false
+  assert.deepEqual(await statuses('good 2'), [200])
 })

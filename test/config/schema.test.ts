@@ -54,6 +54,7 @@ routes:
     breaker: false,
     hostHeader: 'preserve',
     tls: { ca: null, certificate: null, key: null, serverName: null, verify: true },
+    sign: null,
   })
   const [forward, respond, redirect] = routes
   assert.deepEqual(forward, {

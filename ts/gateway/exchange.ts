@@ -7,9 +7,8 @@ import { errorKinds, type ErrorCode } from '../shared/errors.ts'
 import type { GuardOutcome } from '../shared/guard-outcomes.ts'
 import { firstDirectSlot } from '../shared/native-direct.ts'
 import type { CountedCell } from '../shared/native-limits.ts'
+import type { ExchangeCallbacks } from './exchanges.ts'
 import type { Pipeline } from './pipeline.ts'
-
-const nothing = new Uint8Array(0)
 
 /** What a stage says: go on with the next one, send `exchange.answer`, or somebody will continue later. */
 export const Verdict = { next: 0, answer: 1, later: 2 } as const
@@ -104,17 +103,6 @@ export interface Answer {
  */
 export const Phase = { free: 0, open: 1, waiting: 2, sending: 3 } as const
 export type Phase = (typeof Phase)[keyof typeof Phase]
-
-/** The callbacks that uWebSockets.js gets for an exchange; wired once per slot by the worker. */
-export interface ExchangeCallbacks {
-  aborted(exchange: Exchange): void
-  body(exchange: Exchange, chunk: ArrayBuffer, last: boolean): void
-  writable(exchange: Exchange, offset: number): boolean
-  /** Writes what is due, inside a cork. */
-  corked(exchange: Exchange): void
-  /** Where it was not set: one of a request that went past the front end. */
-  requestId(exchange: Exchange): string
-}
 
 export class Exchange {
   readonly slot: number
@@ -371,10 +359,8 @@ export class Exchange {
 
   /** What is held of the body, as one piece: the same bytes at each call, and nobody may write to them. */
   wholeBody(): Uint8Array {
-    const { held } = this
-    if (held === null || held.length === 0) return nothing
-    if (held.length > 1) this.held = [Buffer.concat(held)]
-    return this.held![0]!
+    if (this.held !== null && this.held.length > 1) this.held = [Buffer.concat(this.held)]
+    return this.held?.[0] ?? new Uint8Array(0)
   }
 
   /** Goes upstream in place of the client's body, all of which is there. */

@@ -2,10 +2,21 @@
 // by tag or slot.
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
 import { firstDirectSlot } from '../shared/native-direct.ts'
-import { Exchange, Phase, type ExchangeCallbacks, type Listener, type RunningPlan } from './exchange.ts'
+import { Exchange, Phase, type Listener, type RunningPlan } from './exchange.ts'
 
 export const maxSlots = 0x1_0000
 const generations = 0x4000
+
+/** The callbacks that uWebSockets.js gets for an exchange; wired once per slot by the worker. */
+export interface ExchangeCallbacks {
+  aborted(exchange: Exchange): void
+  body(exchange: Exchange, chunk: ArrayBuffer, last: boolean): void
+  writable(exchange: Exchange, offset: number): boolean
+  /** Writes what is due, inside a cork. */
+  corked(exchange: Exchange): void
+  /** Where it was not set: one of a request that went past the front end. */
+  requestId(exchange: Exchange): string
+}
 
 /** The free list. `begin` returns null when every slot is taken. */
 export class Exchanges {

@@ -14,6 +14,7 @@ import { StallReport } from './accept/stalls.ts'
 import type { Gateway } from './control-channel.ts'
 import { Phase, type Exchange, type Handshake, type Listener, type RunningPlan, type Verdict } from './exchange.ts'
 import { Exchanges, maxSlots } from './exchanges.ts'
+import { Calls } from './forward/calls.ts'
 import { checkTagBit } from './forward/checks.ts'
 import { Plugins } from './extend/plugins.ts'
 import { EndpointRegistry } from './forward/endpoints.ts'
@@ -71,7 +72,8 @@ export function createGateway(wantKeySet: (url: string) => void): Gateway {
   const limits = new LimitStores(log)
   const passwords = new Passwords(heads, settle)
   const keySets = new KeySets(nativeExchanges, wantKeySet, log)
-  const plugins = new Plugins({ exchanges: nativeExchanges, heads }, log)
+  const calls = new Calls(client, nativeExchanges)
+  const plugins = new Plugins({ exchanges: nativeExchanges, heads, callUpstream: calls.call }, log)
 
   const events = frontEnd.hooked ? nativeExchanges.direct(client, onEvents, statusLines.join('\n')) : null
   const commands = new DirectCommands(events?.commands ?? new Int32Array(1), () => nativeExchanges.run())
@@ -183,6 +185,10 @@ export function createGateway(wantKeySet: (url: string) => void): Gateway {
         const at = row * rowInts
         const tag = rows[at + Row.tag]!
         const kind = rows[at + Row.kind]!
+        if (tag < 0) {
+          calls.onRow(tag, kind, row)
+          continue
+        }
         if ((tag & checkTagBit) !== 0) {
           registry.checks.onRow(tag, kind, rows[at + Row.status]!, rows[at + Row.reason]!)
           continue
@@ -294,6 +300,7 @@ export function createGateway(wantKeySet: (url: string) => void): Gateway {
     accessLog = next.accessLog
     current = next.running
     upstreams = next.upstreams
+    calls.use({ list: next.upstreams.list, signers: next.signers })
     const closed = next.listeners.commit(next.running.plan.timeouts)
     applyLimits(next.running.plan)
     if (before !== null && before.exchanges === 0) before.release()

@@ -10,7 +10,7 @@ import type { Exchange, RunningPlan, Verdict } from './exchange.ts'
 import type { EndpointRegistry } from './forward/endpoints.ts'
 import { forwardStage } from './forward/forward.ts'
 import { compileForwardRoutes } from './forward/routes.ts'
-import { compileSigners } from './forward/signers.ts'
+import { compileSigners, type Signer } from './forward/signers.ts'
 import { Upstreams } from './forward/upstreams.ts'
 import type { WebSockets } from './forward/web-socket.ts'
 import { webSocketForward } from './forward/web-socket-forward.ts'
@@ -63,6 +63,8 @@ export interface PreparedPlan {
   readonly metrics: PlanMetrics
   readonly accessLog: AccessLog | null
   readonly upstreams: Upstreams
+  /** By upstream; null where requests go as they are. */
+  readonly signers: readonly (Signer | null)[]
 }
 
 export async function prepareRunningPlan(plan: Plan, parts: WorkerParts): Promise<PreparedPlan> {
@@ -162,7 +164,7 @@ export async function prepareRunningPlan(plan: Plan, parts: WorkerParts): Promis
       exchanges: 0,
       release,
     }
-    return { running, metrics: counted, accessLog: requestLog, upstreams }
+    return { running, metrics: counted, accessLog: requestLog, upstreams, signers: signers.list }
   } catch (error) {
     for (const step of undo) step()
     throw error

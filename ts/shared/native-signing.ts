@@ -90,6 +90,8 @@ export interface NativeSigners {
   dropUpstreamSigner(signer: number): void
   /** Before `submit`: the whole body that the slot's request is sent with. Good for all its attempts. */
   signBody(slot: number, body: Uint8Array): void
+  /** Of a request that has no slot; an empty body for none. '' where it cannot be signed. */
+  signHead(signer: number, head: string, body: Uint8Array): string
 }
 
 /** To be added to `how` where nothing is remembered: `signatureReplayValue` is left as it is. */

@@ -11,6 +11,7 @@ import type { NativeHeads } from './native-heads.ts'
 import type { NativeTokens } from './native-jwt.ts'
 import type { NativeLimitsModule } from './native-limits.ts'
 import type { NativePasswordsModule } from './native-passwords.ts'
+import type { NativeCredentials } from './native-credentials.ts'
 import type { NativeSignatures, NativeSigners, UpstreamSignerOptions } from './native-signing.ts'
 
 declare global {
@@ -190,7 +191,8 @@ export interface UpstreamClient {
 }
 
 /** What one request needs of the native parts, in as few crossings as there can be. Slots are those of RequestHeads. */
-export interface NativeExchanges extends NativeEdits, NativePlugins, NativeSignatures, NativeSigners, NativeTokens {
+export interface NativeExchanges
+  extends NativeCredentials, NativeEdits, NativePlugins, NativeSignatures, NativeSigners, NativeTokens {
   /**
    * In a request handler: reads the head as received into the slot, remembers the client's address, and holds back what
    * follows on the connection until `end`. 0, a code of `headRefusals`, or `headNotSeen`.
@@ -256,23 +258,6 @@ export interface NativeExchanges extends NativeEdits, NativePlugins, NativeSigna
   dropResponseEdits(edits: number): void
   /** Takes and gives lines of `\r\nname: value`. */
   editResponse(edits: number, block: string): string
-  /** A number for `consumerHow`, valid until `dropConsumer`. Throws TypeError for what is no name, or too many. */
-  consumer(name: string): number
-  dropConsumer(consumer: number): void
-  /** Keys by their SHA-256, 32 bytes each; `header`: where `findKey` reads. A number, valid until `dropKeyRing`. */
-  keyRing(digests: Uint8Array, header: string | null): number
-  dropKeyRing(ring: number): void
-  /** The key's place in the ring, or a KeyLookup: of the slot's head, or of a text. */
-  findKey(ring: number, slot: number): number
-  findKeyText(ring: number, text: string): number
-  /**
-   * Client certificates by what they say, a list for each owner: `subject:`, `dns:`, `uri:`, `email:` or `sha256:` and the
-   * text, as `ts/config/certificate-names.ts` writes it. A number, valid until `dropCertificateRing`.
-   */
-  certificateRing(owners: readonly (readonly string[])[]): number
-  dropCertificateRing(ring: number): void
-  /** Whose the certificate is that the client of the slot has shown: a place among the owners, or a CertificateLookup. */
-  findCertificate(ring: number, slot: number): number
   /** Does what DirectCommands have written down; by itself that happens when `onEvents` or `onBatch` returns. */
   run(): void
   /** The front end has just begun to listen for this listener, numbered from 1. False: it is not watched. */
@@ -295,12 +280,6 @@ export const ForwardHow = {
 
 /** To be added to `how`: the upstream reads that consumer's name in X-Consumer-Name. 0: nobody's. */
 export const consumerHow = (consumer: number): number => consumer << 4
-
-/** What `findKey` says where there is no key of the ring. */
-export const KeyLookup = { missing: -1, ambiguous: -2, unknown: -3 } as const
-
-/** What `findCertificate` says where there is no owner, or one whose certificate's time is over. */
-export const CertificateLookup = { missing: -1, ambiguous: -2, unknown: -3, expired: -4 } as const
 
 /** Ints of one row, by index. */
 export const Row = {

@@ -126,6 +126,7 @@ pub fn exchanges(env: Env, heads: u32) -> Result<Object<'static>> {
         method(c"upstreamSigner", signers::add, data),
         method(c"dropUpstreamSigner", signers::forget, data),
         method(c"signBody", signers::sign_body, data),
+        method(c"signHead", signers::sign_head, data),
         method(c"jwtKeys", jwt::add_keys, data),
         method(c"dropJwtKeys", jwt::forget_keys, data),
         method(c"jwtVerifier", jwt::add, data),

@@ -89,6 +89,16 @@ export interface Hooks {
 
 type Fields = Readonly<Record<string, unknown>>
 
+/** What a request of the plugin's own brings. */
+export interface FetchedAnswer {
+  readonly status: number
+  /** Names in lower case; several values of one are joined by commas. */
+  readonly headers: ReadonlyMap<string, string>
+  readonly body: Uint8Array
+  text(): string
+  json(): unknown
+}
+
 export interface Host {
   /** Lines of the gateway's log, with the plugin's name. */
   readonly log: {
@@ -103,6 +113,23 @@ export interface Host {
     set(key: string, value: unknown, ttlMs: number): void
     delete(key: string): void
   }
+  /**
+   * Asks an upstream of the configuration, with its balance, connections, health and signature. Rejects where there is no
+   * answer: no peer, no answer in time (1,000 ms unless `timeoutMs` says otherwise, at most 60,000), one longer than
+   * `maxBytes` (1 MiB). Not before the gateway runs: a factory cannot wait for it at the first start.
+   */
+  fetch(
+    upstream: string,
+    request?: {
+      readonly method?: string
+      /** With the query. */
+      readonly path?: string
+      readonly headers?: HeadersGiven
+      readonly body?: Body | null
+      readonly timeoutMs?: number
+      readonly maxBytes?: number
+    },
+  ): Promise<FetchedAnswer>
 }
 
 export type Factory<Config = unknown> = (config: Config, host: Host) => Hooks | Promise<Hooks>

@@ -7,6 +7,7 @@ import type { HookName } from '../../shared/plugin-hooks.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Outcome, Pending } from './outcome.ts'
 import type { PluginLog } from './plugin-log.ts'
+import type { CallUpstream } from '../../shared/upstream-calls.ts'
 import type { UpstreamReply } from './reply.ts'
 
 /**
@@ -31,6 +32,7 @@ export interface RuntimeParts {
   readonly exchanges: NativeExchanges
   readonly heads: RequestHeads
   readonly log: PluginLog
+  readonly callUpstream: CallUpstream
 }
 
 /** Rejects with an Error that says why the plugin cannot be used. */

@@ -2,7 +2,8 @@
 // session, has done so in the first); what is left is whose it is, and whether its time is over by now. Asked for each
 // request, so that a reload's consumers count at once, also on connections that are open.
 import { GuardOutcome, type CountOutcome } from '../../shared/guard-outcomes.ts'
-import { CertificateLookup, type NativeExchanges } from '../../shared/native.ts'
+import { type NativeExchanges } from '../../shared/native.ts'
+import { CertificateLookup } from '../../shared/native-credentials.ts'
 import { Verdict } from '../exchange.ts'
 import type { Stage } from '../pipeline.ts'
 import { credentialOutcome, type Consumers } from './consumers.ts'

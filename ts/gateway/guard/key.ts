@@ -2,7 +2,8 @@
 // what is sent once, whoever it belongs to, and looks it up by the digest.
 import type { KeyGuardPlan } from '../../config/plan.ts'
 import { GuardOutcome, type CountOutcome } from '../../shared/guard-outcomes.ts'
-import { KeyLookup, type NativeExchanges } from '../../shared/native.ts'
+import { type NativeExchanges } from '../../shared/native.ts'
+import { KeyLookup } from '../../shared/native-credentials.ts'
 import type { RequestHeads } from '../../shared/native-heads.ts'
 import type { Consumer, Exchange } from '../exchange.ts'
 import type { Stage } from '../pipeline.ts'

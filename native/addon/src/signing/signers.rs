@@ -112,18 +112,19 @@ impl Signers {
     /// Signs the head that begins at `from` of `out`. `number`: of the signer, 0 for none. False: it cannot be signed,
     /// and is as it was.
     pub fn sign(&mut self, number: usize, slot: usize, framing: Framing, out: &mut Vec<u8>, from: usize) -> bool {
-        if number == 0 {
-            return true;
-        }
-        let Some(entry) = self.list.get(number - 1).and_then(Option::as_ref) else { return false };
-        let without = if framing == Framing::None { Some(&self.empty) } else { None };
-        let body = self.bodies.get(&slot).or(without);
+        let without = if framing == Framing::None { Some(self.empty) } else { None };
+        let body = self.bodies.get(&slot).copied().or(without);
+        number == 0 || self.sign_with(number, body, out, from)
+    }
+
+    fn sign_with(&mut self, number: usize, body: Option<[u8; 32]>, out: &mut Vec<u8>, from: usize) -> bool {
+        let Some(entry) = self.list.get(number.wrapping_sub(1)).and_then(Option::as_ref) else { return false };
         if body.is_none() && entry.needs_body {
             return false;
         }
         self.count += 1;
         let nonce = format!("{:016x}{:x}", self.seed, self.count);
-        entry.signer.sign(out, from, body, real_time(), &nonce).is_ok()
+        entry.signer.sign(out, from, body.as_ref(), real_time(), &nonce).is_ok()
     }
 
     /// The slot's request has ended.
@@ -168,5 +169,22 @@ pub unsafe extern "C" fn sign_body(env: sys::napi_env, info: sys::napi_callback_
         // SAFETY: as in `this`.
         unsafe { this(call.data) }.signers.bodies.insert(slot, sha256(body));
         Ok(ptr::null_mut())
+    })
+}
+
+/// `signHead(signer, head, body)`, an empty body for none: the signed head, as latin-1; '' where it cannot be signed.
+pub unsafe extern "C" fn sign_head(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    Arguments::<3>::answer(env, info, |call| {
+        let mut head = Vec::new();
+        if !call.append_latin1(1, &mut head) {
+            return Err(wrong("a head was expected"));
+        }
+        let body = sha256(call.bytes(2)?);
+        // SAFETY: as in `this`.
+        let signers = &mut unsafe { this(call.data) }.signers;
+        if !signers.sign_with(call.number_at(0)?, Some(body), &mut head, 0) {
+            head.clear();
+        }
+        call.latin1(&head)
     })
 }

@@ -4,7 +4,7 @@ import type { HeaderPair } from '../../../config/plan.ts'
 import { failed, type Edits, type Failure, type Outcome, type PluginAnswer } from '../outcome.ts'
 import type { EditList } from './headers.ts'
 
-type HeadersGiven = Readonly<Record<string, string | readonly string[]>> | readonly HeaderPair[]
+export type HeadersGiven = Readonly<Record<string, string | readonly string[]>> | readonly HeaderPair[]
 
 const noBody = new Uint8Array(0)
 
@@ -37,7 +37,7 @@ export abstract class PluginMessage implements Outcome, EditList {
   }
 }
 
-function pairsOf(headers: HeadersGiven | undefined): HeaderPair[] {
+export function pairsOf(headers: HeadersGiven | undefined): HeaderPair[] {
   if (headers === undefined) return []
   const given: readonly (readonly [string, string | readonly string[]])[] = Array.isArray(headers)
     ? (headers as readonly HeaderPair[])

@@ -9,6 +9,7 @@ import type { PluginPlan } from '../../../config/plan.ts'
 import { hookNames, type HookName } from '../../../shared/plugin-hooks.ts'
 import { failed, Pending } from '../outcome.ts'
 import type { CallHook, MakeReady, RuntimeParts } from '../runtime.ts'
+import type { UpstreamCall } from '../../../shared/upstream-calls.ts'
 import type { ScriptPlan } from './script.ts'
 import type { FromThread, ThreadTask, ToThread } from './thread-messages.ts'
 import { callMessage, outcomeIn, type CallMessage } from './wire.ts'
@@ -37,6 +38,8 @@ interface Running {
   /** See ThreadTask. */
   readonly running: Int32Array
   isReady: boolean
+  /** Forget its requests to upstreams, by their numbers. */
+  readonly questions: Map<number, () => void>
   /** A call came back too late: it has been asked whether it lives, and has not answered yet. */
   isLookedAt: boolean
 }
@@ -126,7 +129,7 @@ class PluginThread {
     const { port1: port, port2 } = new MessageChannel()
     const stop = new AbortController()
     const running = new Int32Array(new SharedArrayBuffer(4))
-    const thread: Running = { port, stop, running, isReady: false, isLookedAt: false }
+    const thread: Running = { port, stop, running, questions: new Map(), isReady: false, isLookedAt: false }
     this.#thread = thread
     port.on('message', (message: FromThread) => this.#hear(thread, message, started))
     const task: ThreadTask = { plan: this.#plan, port: port2, running }
@@ -148,6 +151,9 @@ class PluginThread {
       case 'said':
         this.#parts.log.said(message.level, message.message, message.fields)
         return
+      case 'asks':
+        this.#ask(thread, message.asked, message.call)
+        return
       case 'pong':
         thread.isLookedAt = false
         this.#flush()
@@ -159,8 +165,17 @@ class PluginThread {
     }
   }
 
+  #ask(thread: Running, asked: number, call: UpstreamCall): void {
+    const forget = this.#parts.callUpstream(call, answer => {
+      thread.questions.delete(asked)
+      thread.port.postMessage({ asked, answer } satisfies ToThread)
+    })
+    thread.questions.set(asked, forget)
+  }
+
   #ended(thread: Running, reason: string, started: (problem: string | null) => void): void {
     thread.port.close()
+    for (const forget of thread.questions.values()) forget()
     if (this.#closed || this.#thread !== thread) return
     this.#thread = null
     if (!thread.isReady) started(reason)
