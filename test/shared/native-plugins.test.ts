@@ -123,10 +123,11 @@ test('answers, context, upstream, body, consumer and failures are what pluginSai
 
   assert.equal(call(plugin, 'throw'), PluginVerdict.failed)
   assert.deepEqual([exchanges.pluginSaid().cause, call(plugin, 'none')], ['error', 0])
-  assert.equal(call(plugin, 'panic'), PluginVerdict.failed | PluginVerdict.broken)
+  exchanges.pluginLines(plugin)
+  assert.equal(call(plugin, 'panic'), PluginVerdict.failed | PluginVerdict.logged)
   assert.match(exchanges.pluginSaid().reason, /panicked at .*lib\.rs:\d+:\d+: the probe of n panics/)
-  assert.equal(call(plugin, 'none'), PluginVerdict.failed | PluginVerdict.broken)
-  assert.equal(exchanges.pluginSaid().cause, 'unavailable')
+  assert.deepEqual(exchanges.pluginLines(plugin), ['info', 'dropped n', 'info', 'made n'])
+  assert.equal(call(plugin, 'none'), 0, 'it has been made anew')
 })
 
 test('a response is read and edited', t => {

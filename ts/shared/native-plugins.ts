@@ -65,8 +65,6 @@ export const PluginVerdict = {
   said: 2,
   /** `pluginLines` has lines. */
   logged: 4,
-  /** With `failed`: every call fails from now on. */
-  broken: 8,
 } as const
 
 export interface PluginSaid {

@@ -37,7 +37,6 @@ const CONSUMER_SHIFT: usize = 8;
 const FAILED: i32 = 1;
 const SAID: i32 = 2;
 const LOGGED: i32 = 4;
-const BROKEN: i32 = 8;
 
 type Call = Arguments<10>;
 
@@ -181,7 +180,7 @@ unsafe extern "C" fn call(env: sys::napi_env, info: sys::napi_callback_info) -> 
         let mut verdict = 0;
         if let Err(failure) = outcome {
             *said = Said::failed(failure);
-            verdict |= if entry.plugin.is_broken() { FAILED | BROKEN } else { FAILED };
+            verdict |= FAILED;
         } else if let Some(all) = Said::of(carried, reply.as_mut()) {
             *said = all;
             verdict |= SAID;

@@ -1,6 +1,6 @@
 //! Plugins in native code, behind the C interface of `plugins/contract/polygate_plugin.h`. They are trusted: nothing stops
-//! one that loops or writes where it must not. What can be checked is checked when it is loaded, and one that has
-//! panicked is not called again.
+//! one that loops or writes where it must not. What can be checked is checked when it is loaded, and an
+//! instance that has panicked is made anew from the library that is loaded: what lies in the file is the next reload's.
 //!
 //! The addon loads a [`NativePlugin`] when a worker prepares a configuration, and calls it within the request's one
 //! crossing.
@@ -13,6 +13,7 @@ use std::ffi::c_void;
 use std::path::PathBuf;
 use std::ptr;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use polygate_plugin_abi::{self as abi, outcome};
 
@@ -39,14 +40,26 @@ pub struct NativeSource {
 
 /// A plugin with its configuration, in one worker.
 pub struct NativePlugin {
+    name: String,
+    config_json: String,
     table: &'static abi::Plugin,
-    instance: *mut c_void,
+    instance: Instance,
     /// The plugin keeps a pointer to it.
     host: Rc<HostTable>,
     hooks: [bool; Hook::ALL.len()],
-    /// Why it is not called any more.
-    broken: Option<String>,
 }
+
+enum Instance {
+    There(*mut c_void),
+    /// It has broken, and could not be made anew for this reason; the next attempt comes no sooner.
+    Gone {
+        reason: String,
+        until: Instant,
+    },
+}
+
+/// Between two attempts to make an instance anew.
+const REST: Duration = Duration::from_secs(1);
 
 impl NativePlugin {
     /// Opens the library and creates an instance. What is wrong with them is the failure's reason.
@@ -60,36 +73,19 @@ impl NativePlugin {
             }
         }
         let host = HostTable::new(host);
-        let mut instance = ptr::null_mut();
-        let config = abi::Text::of(source.config_json.as_bytes());
-        let Some(create) = table.create else {
-            return Err(Failure::new(
-                FailureCause::Error,
-                format!("{}: the library's table has no `create`", source.name),
-            ));
-        };
-        // SAFETY: a function of the table, which `library::open` has checked; the host's table stays in its box until
-        // the instance is destroyed, and what else is lent, for this call.
-        let created = unsafe { create(host.table(), config, &raw mut instance) };
-        if created != outcome::DONE {
-            let reason = host.refusal().unwrap_or_else(|| format!("`create` returned {created} without a reason"));
-            return Err(Failure::new(FailureCause::Error, format!("{}: {reason}", source.name)));
-        }
+        let instance = create(table, &host, &source.config_json)
+            .map_err(|reason| Failure::new(FailureCause::Error, format!("{}: {reason}", source.name)))?;
         let mut hooks = [false; Hook::ALL.len()];
         for hook in &source.hooks {
             hooks[*hook as usize] = true;
         }
-        Ok(Self { table, instance, host, hooks, broken: None })
+        let (name, config_json) = (source.name.clone(), source.config_json.clone());
+        Ok(Self { name, config_json, table, instance: Instance::There(instance), host, hooks })
     }
 
     /// Whether the plugin is called in this hook.
     pub fn has(&self, hook: Hook) -> bool {
         self.hooks[hook as usize]
-    }
-
-    /// It has panicked, or said that it cannot go on: it is not called any more.
-    pub fn is_broken(&self) -> bool {
-        self.broken.is_some()
     }
 
     /// Calls a hook with a request; one that the plugin does not have does nothing. After a failure the request may have
@@ -103,13 +99,13 @@ impl NativePlugin {
             Hook::Response | Hook::Log => None,
         };
         let Some(function) = function.filter(|_| self.has(hook)) else { return Ok(()) };
-        self.check_whole()?;
+        let instance = self.instance()?;
         let mut message = Message::request(request, Access::All);
         let pointer = message.pointer();
         let running = self.host.begin(hook, pointer);
         // SAFETY: a function of the table with its own instance, on its thread, and no other call of it is running: the
         // plugin is borrowed mutably. The message is there until the call ends.
-        let returned = unsafe { function(self.instance, pointer) };
+        let returned = unsafe { function(instance, pointer) };
         drop(running);
         self.settle(returned, message.take_failure())
     }
@@ -125,7 +121,7 @@ impl NativePlugin {
         if !self.has(hook) {
             return Ok(());
         }
-        self.check_whole()?;
+        let instance = self.instance()?;
         let access = if hook == Hook::Log { Access::Read } else { Access::All };
         let mut request = Message::request(request, if hook == Hook::Log { Access::Read } else { Access::Context });
         let mut response = response.map(|response| Message::response(response, access));
@@ -134,11 +130,9 @@ impl NativePlugin {
         let running = self.host.begin(hook, asked);
         let returned = match (hook, self.table.response, self.table.log) {
             // SAFETY: as in `on_request`.
-            (Hook::Response, Some(function), _) if !answer.is_null() => unsafe {
-                function(self.instance, answer, asked)
-            },
+            (Hook::Response, Some(function), _) if !answer.is_null() => unsafe { function(instance, answer, asked) },
             // SAFETY: as in `on_request`.
-            (Hook::Log, _, Some(function)) => unsafe { function(self.instance, asked, answer) },
+            (Hook::Log, _, Some(function)) => unsafe { function(instance, asked, answer) },
             _ => outcome::DONE,
         };
         drop(running);
@@ -146,10 +140,35 @@ impl NativePlugin {
         self.settle(returned, failure)
     }
 
-    fn check_whole(&self) -> Result<(), Failure> {
-        match &self.broken {
-            None => Ok(()),
-            Some(reason) => Err(Failure::new(FailureCause::Unavailable, format!("broken since it failed: {reason}"))),
+    /// The one to call: made anew, where it is due.
+    fn instance(&mut self) -> Result<*mut c_void, Failure> {
+        if matches!(&self.instance, Instance::Gone { until, .. } if *until <= Instant::now()) {
+            self.renew();
+        }
+        match &self.instance {
+            Instance::There(instance) => Ok(*instance),
+            Instance::Gone { reason, .. } => {
+                let text = format!("{}: the plugin could not be made anew: {reason}", self.name);
+                Err(Failure::new(FailureCause::Unavailable, text))
+            }
+        }
+    }
+
+    fn renew(&mut self) {
+        self.destroy();
+        self.instance = match create(self.table, &self.host, &self.config_json) {
+            Ok(instance) => Instance::There(instance),
+            Err(reason) => Instance::Gone { reason, until: Instant::now() + REST },
+        };
+    }
+
+    fn destroy(&mut self) {
+        let gone = Instance::Gone { reason: String::new(), until: Instant::now() };
+        if let (Instance::There(instance), Some(destroy)) =
+            (std::mem::replace(&mut self.instance, gone), self.table.destroy)
+        {
+            // SAFETY: the last call of this instance, on its thread; the host's table is dropped after it.
+            unsafe { destroy(instance) };
         }
     }
 
@@ -159,9 +178,9 @@ impl NativePlugin {
             outcome::DONE => Ok(()),
             outcome::FAILED => Err(Failure::new(FailureCause::Error, reason())),
             _ => {
-                let reason = reason();
-                self.broken = Some(reason.clone());
-                Err(Failure::new(FailureCause::Error, reason))
+                // It has panicked, or says that it cannot go on.
+                self.renew();
+                Err(Failure::new(FailureCause::Error, reason()))
             }
         }
     }
@@ -169,11 +188,21 @@ impl NativePlugin {
 
 impl Drop for NativePlugin {
     fn drop(&mut self) {
-        if let Some(destroy) = self.table.destroy {
-            // SAFETY: the last call of this instance, on its thread; the host's table is dropped after it.
-            unsafe { destroy(self.instance) };
-        }
+        self.destroy();
     }
+}
+
+/// An instance of a library, or why there is none.
+fn create(table: &abi::Plugin, host: &HostTable, config_json: &str) -> Result<*mut c_void, String> {
+    let create = table.create.ok_or("the library's table has no `create`")?;
+    let mut instance = ptr::null_mut();
+    // SAFETY: a function of the table, which `library::open` has checked; the host's table stays in its box until the
+    // instance is destroyed, and what else is lent, for this call.
+    let created = unsafe { create(host.table(), abi::Text::of(config_json.as_bytes()), &raw mut instance) };
+    if created == outcome::DONE {
+        return Ok(instance);
+    }
+    Err(host.refusal().unwrap_or_else(|| format!("`create` returned {created} without a reason")))
 }
 
 impl std::fmt::Debug for NativePlugin {
@@ -181,7 +210,7 @@ impl std::fmt::Debug for NativePlugin {
         formatter
             .debug_struct("NativePlugin")
             .field("hooks", &self.hooks)
-            .field("broken", &self.broken)
+            .field("name", &self.name)
             .finish_non_exhaustive()
     }
 }

@@ -4,15 +4,11 @@ use std::time::Duration;
 
 use crate::{Failure, Hook, NativePlugin, Request, Response};
 
-/// A plugin with its configuration, in one worker. A call ends before another begins.
+/// A plugin with its configuration, in one worker. A call ends before another begins. One that has lost its state makes it
+/// anew by itself.
 pub trait Plugin {
     /// Whether the plugin is called in this hook.
     fn has(&self, hook: Hook) -> bool;
-
-    /// Every call fails from now on: it must be made anew.
-    fn is_broken(&self) -> bool {
-        false
-    }
 
     /// Calls a hook with a request; one that the plugin does not have does nothing. After a failure the request may have
     /// some of the plugin's edits: the caller drops them. What can be stopped is stopped after `timeout`.
@@ -33,10 +29,6 @@ pub trait Plugin {
 impl Plugin for NativePlugin {
     fn has(&self, hook: Hook) -> bool {
         self.has(hook)
-    }
-
-    fn is_broken(&self) -> bool {
-        self.is_broken()
     }
 
     fn on_request(&mut self, hook: Hook, request: &mut dyn Request, _timeout: Duration) -> Result<(), Failure> {

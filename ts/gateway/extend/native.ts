@@ -1,6 +1,6 @@
 // Runtime `rust`: a library in native code, called by the worker's own thread in one crossing. What it edits lies beside the
 // head at once, but for a call that may have to be undone: then its edits come back as a list. Nothing stops it, and a
-// crash takes the worker with it, which control replaces. An instance that has panicked is made anew.
+// crash takes the worker with it, which control replaces. An instance that has panicked is made anew, by the addon.
 import type { HeaderPair, PluginPlan } from '../../config/plan.ts'
 import type { LogLevel } from '../../shared/log.ts'
 import { noHead } from '../../shared/native-edits.ts'
@@ -23,8 +23,6 @@ const nothing: Outcome = {
 }
 const over = failed('error', 'the request is over')
 const noBody = new Uint8Array(0)
-/** After one could not be made, the next attempt comes no sooner. */
-const restMs = 1000
 
 export const makeNative: MakeReady = (plan, parts) =>
   Promise.resolve().then(() => {
@@ -36,9 +34,8 @@ export const makeNative: MakeReady = (plan, parts) =>
 class NativePlugin {
   readonly #plan: PluginPlan
   readonly #parts: RuntimeParts
-  /** The addon's number; null while it cannot be made anew. */
-  #number: number | null
-  #triedMs = 0
+  /** The addon's. */
+  readonly #number: number
 
   /** Throws an Error that says why it cannot be used. */
   constructor(plan: PluginPlan, parts: RuntimeParts) {
@@ -52,42 +49,26 @@ class NativePlugin {
     const withBody = this.#plan.requestBodyBytes > 0 && hook !== 'response' && hook !== 'log'
     const always = place | (withBody ? PluginCall.body : 0)
     return (exchange, reply, timeoutMs, tentative) => {
-      const number = this.#number ?? this.#remake()
-      if (number === null) return failed('lost', 'it is broken, and could not be made anew')
       const flags = always | (tentative ? PluginCall.tentative : 0)
-      const verdict = this.#call(number, flags, exchange, reply, timeoutMs, withBody)
+      const verdict = this.#call(flags, exchange, reply, timeoutMs, withBody)
       if (verdict === 0) return nothing
       if (verdict === noHead) return over
       if ((verdict & PluginVerdict.logged) !== 0) {
-        this.#say(this.#parts.exchanges.pluginLines(number), placeOf(hook, exchange))
+        this.#say(this.#parts.exchanges.pluginLines(this.#number), placeOf(hook, exchange))
       }
       if ((verdict & (PluginVerdict.failed | PluginVerdict.said)) === 0) return nothing
-      const outcome = outcomeOf(this.#parts.exchanges.pluginSaid())
-      if ((verdict & PluginVerdict.broken) !== 0) {
-        this.close()
-        this.#remake()
-      }
-      return outcome
+      return outcomeOf(this.#parts.exchanges.pluginSaid())
     }
   }
 
   close(): void {
-    if (this.#number === null) return
     this.#say(this.#parts.exchanges.dropPlugin(this.#number), {})
-    this.#number = null
   }
 
-  #call(
-    number: number,
-    flags: number,
-    exchange: Exchange,
-    reply: UpstreamReply | null,
-    timeoutMs: number,
-    withBody: boolean,
-  ): number {
+  #call(flags: number, exchange: Exchange, reply: UpstreamReply | null, timeoutMs: number, withBody: boolean): number {
     const { context } = exchange
     return this.#parts.exchanges.callPlugin(
-      number,
+      this.#number,
       flags |
         (exchange.listener.scheme === 'https' ? PluginCall.tls : 0) |
         (context === null ? 0 : PluginCall.context) |
@@ -117,19 +98,6 @@ class NativePlugin {
     })
     this.#say(exchanges.pluginLines(number), {})
     return number
-  }
-
-  #remake(): number | null {
-    const nowMs = performance.now()
-    if (nowMs - this.#triedMs < restMs && this.#triedMs !== 0) return null
-    try {
-      this.#number = this.#make()
-      this.#triedMs = 0
-    } catch (error) {
-      this.#triedMs = nowMs
-      this.#parts.log.said('error', 'plugin could not be made anew', { reason: (error as Error).message })
-    }
-    return this.#number
   }
 
   #say(lines: readonly string[], fields: ReturnType<typeof placeOf>): void {

@@ -1,6 +1,11 @@
 //! A plugin for the tests of the host: does what the request's path says, all that is wrong and all that can be read.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use polygate_plugin::{Config, Error, Host, Level, Plugin, Request, Response, Result, Verdict, polygate_plugin};
+
+/// One with the fault "once" has been made.
+static MADE: AtomicBool = AtomicBool::new(false);
 
 #[derive(serde::Deserialize)]
 struct Wanted {
@@ -20,6 +25,7 @@ impl Plugin for Faulty {
     fn new(config: &Config<'_>, host: &Host) -> Result<Self> {
         let Wanted { name, fault } = config.parse()?;
         match fault.as_str() {
+            "once" if MADE.swap(true, Ordering::Relaxed) => return Err(Error::new("once was enough")),
             "panic" => panic!("no more of this"),
             "error" => return Err(Error::new("the name is taken")),
             _ => {}
