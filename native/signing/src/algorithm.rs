@@ -16,6 +16,7 @@ use ring::{
 };
 use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
+use subtle::ConstantTimeEq as _;
 
 use crate::{Secret, spki};
 
@@ -144,6 +145,20 @@ impl VerifyingKey {
     /// What it is for.
     pub const fn algorithm(&self) -> Algorithm {
         self.algorithm
+    }
+
+    /// Which of several signatures, decoded, is of these parts. All are compared; that of a shared secret is computed once,
+    /// for the parts can be long.
+    pub(crate) fn fitting<'a>(&self, parts: &[&[u8]], signatures: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
+        let right = match &self.material {
+            Material::Mac(mac) => Some(mac.of(parts)),
+            Material::Public(_) => None,
+        };
+        let fits = |signature: &[u8]| match &right {
+            Some(right) => right.ct_eq(signature).into(),
+            None => self.verify(parts, signature),
+        };
+        signatures.fold(None, |fitting, one| if fits(one) { fitting.or(Some(one)) } else { fitting })
     }
 
     /// Whether the signature, decoded, is of these parts, one after the other. Its whole length counts.

@@ -80,11 +80,11 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// The scheme with its secrets, as the vendor shows them. `None` if there is none, or one has not the vendor's form.
+    /// The scheme with its secrets, as the vendor shows them. `None` if one has not the vendor's form. Without any, nobody
+    /// passes.
     pub fn new(scheme: Scheme, skew_seconds: u64, secrets: &[(Secret, Validity)]) -> Option<Self> {
         let key = |(secret, validity): &(Secret, Validity)| Some((verifying_key(scheme, secret)?, *validity));
-        let keys: Vec<_> = secrets.iter().map(key).collect::<Option<_>>()?;
-        (!keys.is_empty()).then_some(Self { scheme, skew_seconds, keys })
+        Some(Self { scheme, skew_seconds, keys: secrets.iter().map(key).collect::<Option<_>>()? })
     }
 
     /// Verifies a whole request. `now` in Unix seconds.
@@ -137,15 +137,13 @@ impl Verifier {
 /// The signature that is of any of the messages. All are tried. That one counts, for a replay could put others beside it.
 fn fitting<'a>(key: &VerifyingKey, fields: &'a Fields, body: &[u8]) -> Result<&'a [u8], Refusal> {
     let body = if fields.with_body { body } else { b"" };
-    let mut fitting = Err(Refusal::BadSignature);
-    for (algorithm, signature) in &fields.signatures {
-        for message in &fields.messages {
-            if *algorithm == key.algorithm() && key.verify(&[message, body], signature) {
-                fitting = fitting.or(Ok(signature.as_slice()));
-            }
-        }
+    let mut fitting = None;
+    for message in &fields.messages {
+        let signatures = fields.signatures.iter().filter(|(algorithm, _)| *algorithm == key.algorithm());
+        let one = key.fitting(&[message, body], signatures.map(|(_, signature)| signature.as_slice()));
+        fitting = fitting.or(one);
     }
-    fitting
+    fitting.ok_or(Refusal::BadSignature)
 }
 
 /// The key of a secret's text. Stripe's is the text itself, prefix and all; Standard Webhooks' is what follows it.

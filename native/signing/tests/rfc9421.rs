@@ -134,6 +134,27 @@ fn what_is_no_signature() {
 }
 
 #[test]
+fn lists_are_bounded() {
+    let one = verifier(lax(), shared("me", HmacSha256, "secret"));
+    let plain = test_request();
+    let verify =
+        |input: &str, signature: &str| one.verify(&post(&with(&plain, input, signature)), CREATED).unwrap_err();
+    let names = |count: usize| (0..count).map(|n| format!("a{n}")).collect::<Vec<_>>();
+    let good = r#"sig=("date");created=1618884473;keyid="me""#;
+    for (count, refusal) in [(128, Refusal::BadSignature), (129, Refusal::Malformed)] {
+        let members = names(count - 1).join(",");
+        assert_eq!(verify(good, &format!("sig=:aGk=:,{members}")), refusal, "{count} members");
+        let parameters = names(count).join(";");
+        assert_eq!(verify(good, &format!("sig=:aGk=:,b=1;{parameters}")), refusal, "{count} parameters");
+    }
+    for (count, refusal) in [(128, Refusal::Missing), (129, Refusal::Malformed)] {
+        let items = names(count).join("\" \"");
+        let input = good.replace("date", &items);
+        assert_eq!(verify(&input, "sig=:aGk=:"), refusal, "{count} components");
+    }
+}
+
+#[test]
 fn what_has_to_be_signed_is_compared_whole() {
     let plain = test_request();
     for (components, options) in [

@@ -1,4 +1,5 @@
-//! What the other schemes cost, for one request of ordinary size. `cargo test --release -p polygate-signing --test speed
+//! What the other schemes cost, for one request of ordinary size, and what the worst that a stranger can send costs before
+//! it is refused. `cargo test --release -p polygate-signing --test speed
 //! -- --nocapture` prints it; the bounds are far above what is measured, so that only a change of order fails on a busy
 //! machine.
 
@@ -14,14 +15,23 @@ use common::{
 };
 use polygate_signing::{
     Algorithm::{EcdsaP256Sha256, Ed25519, HmacSha256, RsaV15Sha256},
-    SigningKey, Validity, VerifyingKey, jwt, rfc9421, sigv4, webhook,
+    Refusal, SigningKey, Validity, VerifyingKey, jwt, rfc9421, sigv4, webhook,
 };
 
 const NOW: u64 = 1_700_000_000;
 
 /// The best of several rounds.
-fn measure(what: &str, bound_ns: f64, mut work: impl FnMut() -> bool) {
-    let (rounds, times) = if cfg!(debug_assertions) { (1, 5) } else { (7, 2_000) };
+fn measure(what: &str, bound_ns: f64, work: impl FnMut() -> bool) {
+    measured(what, bound_ns, 2_000, work);
+}
+
+/// The same of what takes milliseconds.
+fn measure_few(what: &str, bound_ns: f64, work: impl FnMut() -> bool) {
+    measured(what, bound_ns, 2, work);
+}
+
+fn measured(what: &str, bound_ns: f64, times: u32, mut work: impl FnMut() -> bool) {
+    let (rounds, times) = if cfg!(debug_assertions) { (1, times.min(5)) } else { (7, times) };
     let mut best = f64::MAX;
     for _ in 0..rounds {
         let began = Instant::now();
@@ -32,6 +42,47 @@ fn measure(what: &str, bound_ns: f64, mut work: impl FnMut() -> bool) {
     }
     println!("{what}: {best:.0} ns");
     assert!(cfg!(debug_assertions) || best < bound_ns, "{what}: {best:.0} ns");
+}
+
+/// `count` names of three letters, none twice.
+fn names(count: usize) -> impl Iterator<Item = String> {
+    let letter = |n: usize| char::from(b'a' + (n % 26) as u8);
+    (0..count).map(move |n| [letter(n), letter(n / 26), letter(n / 676)].iter().collect())
+}
+
+/// A head may have 16 KiB, a body 1 MiB, unless the configuration says otherwise. What takes long here holds up everybody.
+#[test]
+fn the_worst_that_a_stranger_can_send() {
+    // Of a head, and of a body.
+    let (head_ns, body_ns) = (5_000_000.0, 40_000_000.0);
+    let message = rfc9421::Verifier::new(rfc9421::Options::new(), keys(vec![shared("me", HmacSha256, "secret")]));
+    let refused = |what: &str, target: &str, input: &str, refusal| {
+        let pairs = headers(&[("signature-input", input), ("signature", "sig=:AAAA:")]);
+        let one = request("GET", target, &pairs);
+        measure_few(what, head_ns, || message.verify(&one, NOW) == Err(refusal));
+    };
+    let all = names(4000).collect::<Vec<_>>();
+    refused("RFC 9421, 4,000 members", "/", &all.join(","), Refusal::Malformed);
+    refused("RFC 9421, 4,000 parameters", "/", &format!("sig=();{}", all.join(";")), Refusal::Malformed);
+    let signed = names(120).collect::<Vec<_>>().join("\" \"@query-param\";name=\"");
+    let query = names(1800).collect::<Vec<_>>().join("=&");
+    let input =
+        format!("sig=(\"@method\" \"@target-uri\" \"@query-param\";name=\"{signed}\");created={NOW};keyid=\"me\"");
+    refused("RFC 9421, 120 parameters of 1,800", &format!("/?{query}"), &input, Refusal::BadSignature);
+
+    let refused = |scheme, pairs: &[(&str, &str)], body: &str, refusal| {
+        let one = webhook::Verifier::new(scheme, 300, &[(secret("secret"), Validity::ALWAYS)]).unwrap();
+        let pairs = headers(pairs);
+        let what = format!("{scheme:?}, {} bytes", body.len());
+        measure_few(&what, body_ns, || one.verify(&request("POST", "/", &pairs), body.as_bytes(), NOW) == Err(refusal));
+    };
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let signature = ("x-twilio-signature", "RSOYDt4T1cUTdK1PDd93/VVr8B8=");
+    refused(webhook::Scheme::Twilio, &[form, signature], &"a&".repeat(1 << 19), Refusal::Malformed);
+    let fields = (0..1024).rev().map(|n| format!("{}{n:04}", "a".repeat(1019))).collect::<Vec<_>>().join("&");
+    refused(webhook::Scheme::Twilio, &[form, signature], &fields, Refusal::BadSignature);
+    let list = format!("t={NOW}{}", format!(",v1={}", "0".repeat(64)).repeat(8));
+    refused(webhook::Scheme::Stripe, &[("stripe-signature", &list)], &fields, Refusal::BadSignature);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::{
 pub fn build(request: &Request<'_>, components: &[Item<'_>], parameters: &Parameters<'_>) -> Result<Vec<u8>, Refusal> {
     let mut out = Vec::with_capacity(512);
     let mut seen: Vec<Range<usize>> = Vec::with_capacity(components.len());
+    let mut query = None;
     for component in components {
         let begin = out.len();
         component.write(&mut out);
@@ -21,7 +22,7 @@ pub fn build(request: &Request<'_>, components: &[Item<'_>], parameters: &Parame
         out.extend_from_slice(b": ");
         let Bare::Text(name) = &component.bare else { return Err(Refusal::Malformed) };
         match (name.first(), component.parameters.as_slice()) {
-            (Some(b'@'), parameters) => derived(request, name, parameters, &mut out)?,
+            (Some(b'@'), parameters) => derived(request, name, parameters, &mut query, &mut out)?,
             (Some(_), parameters) => field(request, name, parameters, &mut out)?,
             (None, _) => return Err(Refusal::Malformed),
         }
@@ -32,7 +33,13 @@ pub fn build(request: &Request<'_>, components: &[Item<'_>], parameters: &Parame
     Ok(out)
 }
 
-fn derived(request: &Request<'_>, name: &[u8], parameters: &[(&[u8], Bare)], out: &mut Vec<u8>) -> Result<(), Refusal> {
+fn derived<'a>(
+    request: &Request<'a>,
+    name: &[u8],
+    parameters: &[(&[u8], Bare)],
+    query: &mut Option<Query<'a>>,
+    out: &mut Vec<u8>,
+) -> Result<(), Refusal> {
     match (name, parameters) {
         (b"@method", []) => out.extend_from_slice(request.method),
         (b"@authority", []) => out.extend_from_slice(&authority(request)),
@@ -53,7 +60,11 @@ fn derived(request: &Request<'_>, name: &[u8], parameters: &[(&[u8], Bare)], out
             out.extend_from_slice(request.query().unwrap_or_default());
         }
         (b"@query-param", [(b"name", Bare::Text(name))]) => {
-            out.extend_from_slice(&query_parameter(request, name)?);
+            let query = match query {
+                Some(query) => query,
+                none => none.insert(Query::read(request)?),
+            };
+            out.extend_from_slice(&query.parameter(name)?);
         }
         _ => return Err(Refusal::Malformed),
     }
@@ -67,17 +78,25 @@ fn authority(request: &Request<'_>) -> Vec<u8> {
     lower.strip_suffix(own).map_or_else(|| lower.clone(), <[u8]>::to_vec)
 }
 
-/// RFC 9421, 2.2.8: a parameter that comes twice cannot be signed.
-fn query_parameter(request: &Request<'_>, name: &[u8]) -> Result<Vec<u8>, Refusal> {
-    let mut found = None;
-    for pair in request.query().unwrap_or_default().split(|byte| *byte == b'&') {
-        let at = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
-        let (one, value) = (&pair[..at], pair.get(at + 1..).unwrap_or_default());
-        if form_encoded(one)? == name && found.replace(value).is_some() {
-            return Err(Refusal::Duplicate);
-        }
+/// The parameters of a query: names encoded in the one way, values as they were sent. Read once, however many of them are
+/// signed: names are cheap to list, and a query can be long.
+struct Query<'a>(Vec<(Vec<u8>, &'a [u8])>);
+
+impl<'a> Query<'a> {
+    fn read(request: &Request<'a>) -> Result<Self, Refusal> {
+        let pairs = request.query().unwrap_or_default().split(|byte| *byte == b'&').map(|pair| {
+            let at = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+            Ok((form_encoded(&pair[..at])?, pair.get(at + 1..).unwrap_or_default()))
+        });
+        pairs.collect::<Result<_, _>>().map(Self)
     }
-    form_encoded(found.ok_or(Refusal::Missing)?)
+
+    /// RFC 9421, 2.2.8: a parameter that comes twice cannot be signed.
+    fn parameter(&self, name: &[u8]) -> Result<Vec<u8>, Refusal> {
+        let mut values = self.0.iter().filter(|(one, _)| one == name).map(|(_, value)| *value);
+        let first = values.next().ok_or(Refusal::Missing)?;
+        if values.next().is_some() { Err(Refusal::Duplicate) } else { form_encoded(first) }
+    }
 }
 
 /// Decoded as a form, and encoded again in the one way: a blank is `%20`.

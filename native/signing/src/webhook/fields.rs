@@ -4,8 +4,8 @@
 use super::{Scheme, forms};
 use crate::{Algorithm, Refusal, Request, encoding};
 
-/// More signatures than any rotation has.
-const MOST_SIGNATURES: usize = 16;
+/// More signatures than any rotation has. One of a public key takes a hash of the whole body.
+const MOST_SIGNATURES: usize = 8;
 
 pub struct Fields {
     pub signatures: Vec<(Algorithm, Vec<u8>)>,

@@ -6,6 +6,10 @@ use crate::{Refusal, Request, encoding};
 
 type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
+/// Fields of a form, parameters of a query: far more than a vendor sends. They are listed and sorted before anything of them
+/// is verified: without a bound a body of 1 MiB cost 120 ms.
+const MOST_FIELDS: usize = 1024;
+
 /// The URL as Twilio may have seen it, with the fields of a form: sorted, each value of a field once.
 pub fn twilio(request: &Request<'_>, body: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
     let media = request.single(b"content-type")?.unwrap_or_default();
@@ -113,8 +117,11 @@ fn pairs(text: &[u8]) -> Result<Pairs, Refusal> {
         let blanks: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
         encoding::percent(&blanks).ok_or(Refusal::Malformed)
     };
-    let fields = text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
-    fields
+    let fields = || text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
+    if fields().nth(MOST_FIELDS).is_some() {
+        return Err(Refusal::Malformed);
+    }
+    fields()
         .map(|pair| {
             let at = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
             Ok((decode(&pair[..at])?, decode(pair.get(at + 1..).unwrap_or_default())?))
