@@ -1,49 +1,17 @@
 // Pins limits under a clock that is set back and forth by an hour while the gateway runs, in its own processes: what is
 // used up stays so when the clock goes back and locks nobody out for longer than it takes; forward, time has passed;
-// places of requests in flight are counted again. The clock is set by a library before the C library's, for this gateway
-// alone.
+// places of requests in flight are counted again.
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { request, type ServerResponse } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { test } from 'node:test'
-import { startGateway, type GatewayOptions, type RunningGateway } from '../helpers/gateway.ts'
-import { within, type Scope } from '../helpers/scope.ts'
+import { settableClock, skipClock as skip } from '../helpers/clock.ts'
+import { startGateway, type RunningGateway } from '../helpers/gateway.ts'
+import { within } from '../helpers/scope.ts'
 import { startUpstream } from '../helpers/upstream.ts'
 
 const waitMs = 20_000
 const hourSeconds = 3600
-
-interface Clock {
-  readonly options: GatewayOptions
-  /** So many seconds beside the machine's. */
-  set(seconds: number): void
-}
-
-const compiler = spawnSync('cc', ['--version']).status === 0
-const skip = process.platform !== 'linux' ? 'Linux only' : compiler ? false : 'no C compiler'
-
-function settableClock(t: Scope): Clock {
-  const folder = mkdtempSync(join(tmpdir(), 'polygate-clock-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
-  const library = join(folder, 'set-clock.so')
-  const source = join(import.meta.dirname, 'fixture', 'set-clock.c')
-  const built = spawnSync('cc', ['-shared', '-fPIC', '-O1', '-o', library, source], { encoding: 'utf8' })
-  assert.equal(built.status, 0, built.stderr)
-  const name = join(folder, 'offset')
-  const file = openSync(name, 'w+')
-  t.after(() => closeSync(file))
-  const set = (seconds: number): void => {
-    const bytes = Buffer.alloc(8)
-    bytes.writeBigInt64LE(BigInt(seconds))
-    writeSync(file, bytes, 0, 8, 0)
-  }
-  set(0)
-  return { options: { env: { LD_PRELOAD: library, POLYGATE_TEST_CLOCK: name } }, set }
-}
 
 const route = (name: string, guard: string): string =>
   `  - { name: ${name}, match: { path: /${name} }, respond: {}, guards: [ { ${guard} } ] }\n`

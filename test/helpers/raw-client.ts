@@ -34,9 +34,9 @@ export class RawClient {
     }
   }
 
-  /** Rejects when nothing accepts. */
-  static async connect(scope: Scope, port: number): Promise<RawClient> {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
+  /** Rejects when nothing accepts. `from`: the client's own address, any of 127.0.0.0/8 on Linux. */
+  static async connect(scope: Scope, port: number, from = '127.0.0.1'): Promise<RawClient> {
+    const socket = connect({ port, host: '127.0.0.1', localAddress: from, noDelay: true, allowHalfOpen: true })
     await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject))
     const client = new RawClient(socket)
     scope.after(() => client.destroy())

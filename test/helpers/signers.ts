@@ -146,3 +146,54 @@ export function sigV4(method: string, target: string, options: SigV4Options): Re
     authorization: `AWS4-HMAC-SHA256 Credential=${keyId}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}`,
   }
 }
+
+// Webhooks, as their vendors document them: the headers to add.
+
+/** `prefix`: `webhook`, or `svix`. The secret is `whsec_` and base64. */
+export function standardWebhook(
+  secret: string,
+  body: string,
+  { seconds = nowSeconds(), id = 'msg_1', prefix = 'webhook' } = {},
+): Record<string, string> {
+  const key = Buffer.from(secret.slice('whsec_'.length), 'base64')
+  const signature = macOf('sha256', key, `${id}.${seconds}.${body}`).toString('base64')
+  return { [`${prefix}-id`]: id, [`${prefix}-timestamp`]: String(seconds), [`${prefix}-signature`]: `v1,${signature}` }
+}
+
+export const stripe = (secret: string, body: string, seconds = nowSeconds()): Record<string, string> => ({
+  'stripe-signature': `t=${seconds},v1=${macOf('sha256', secret, `${seconds}.${body}`).toString('hex')}`,
+})
+
+export const gitHub = (secret: string, body: string): Record<string, string> => ({
+  'x-hub-signature-256': `sha256=${macOf('sha256', secret, body).toString('hex')}`,
+})
+
+export const slack = (secret: string, body: string, seconds = nowSeconds()): Record<string, string> => ({
+  'x-slack-request-timestamp': String(seconds),
+  'x-slack-signature': `v0=${macOf('sha256', secret, `v0:${seconds}:${body}`).toString('hex')}`,
+})
+
+export const shopify = (secret: string, body: string): Record<string, string> => ({
+  'x-shopify-hmac-sha256': macOf('sha256', secret, body).toString('base64'),
+})
+
+/** `fields`: of a form; none: its hash is in the URL. */
+export function twilio(
+  token: string,
+  url: string,
+  fields: readonly (readonly [string, string])[] = [],
+): Record<string, string> {
+  const sorted = [...fields].sort(([one], [other]) => (one < other ? -1 : 1)).map(pair => pair.join(''))
+  return { 'x-twilio-signature': macOf('sha1', token, url + sorted.join('')).toString('base64') }
+}
+
+/** Shopify's redirects (`&` between the fields) and its app proxy (nothing): the query with its signature. */
+export function shopifyQuery(
+  secret: string,
+  fields: Readonly<Record<string, string>>,
+  [parameter, separator]: readonly ['hmac', '&'] | readonly ['signature', ''],
+): string {
+  const pairs = Object.entries(fields).sort(([one], [other]) => (one < other ? -1 : 1))
+  const text = pairs.map(pair => pair.join('=')).join(separator)
+  return `${new URLSearchParams(pairs).toString()}&${parameter}=${macOf('sha256', secret, text).toString('hex')}`
+}

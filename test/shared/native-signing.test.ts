@@ -138,21 +138,40 @@ describe('bodies', () => {
   test('the body that was signed, once', () => {
     takeSigned(2)
     assert.equal(exchanges.verifySignature(cavageVerifier, 2, 0), signedBodyNeeded)
-    assert.equal(exchanges.verifySignedBody(2, Buffer.from(body)), 0)
-    assert.throws(() => exchanges.verifySignedBody(2, Buffer.from(body)), TypeError)
+    assert.equal(exchanges.verifySignedBody(2, Buffer.from(body), 0), 0)
+    assert.throws(() => exchanges.verifySignedBody(2, Buffer.from(body), 0), TypeError)
   })
 
   test('another body', () => {
     takeSigned(2)
     assert.equal(exchanges.verifySignature(cavageVerifier, 2, 0), signedBodyNeeded)
-    assert.equal(exchanges.verifySignedBody(2, Buffer.from(`${body} `)), refusal('wrong-digest'))
+    assert.equal(exchanges.verifySignedBody(2, Buffer.from(`${body} `), 0), refusal('wrong-digest'))
+  })
+
+  test('a body that comes so late that its replay may have been forgotten', () => {
+    const now = nowSeconds()
+    for (const [within, late, expected] of [
+      [60, 60, 0],
+      [60, 61, refusal('too-old')],
+      [60, -3600, 0],
+      [0, 3600, 0],
+    ] as const) {
+      takeSigned(2)
+      assert.equal(exchanges.verifySignature(cavageVerifier, 2, 0, now), signedBodyNeeded)
+      assert.equal(
+        exchanges.verifySignedBody(2, Buffer.from(body), within, now + late),
+        expected,
+        `${late} of ${within}`,
+      )
+    }
+    assert.throws(() => exchanges.verifySignedBody(2, Buffer.from(body), 60, now), TypeError, 'it is over')
   })
 
   test('what waits for a body ends with its request', () => {
     takeSigned(2)
     assert.equal(exchanges.verifySignature(cavageVerifier, 2, 0), signedBodyNeeded)
     exchanges.end(2)
-    assert.throws(() => exchanges.verifySignedBody(2, Buffer.from(body)), TypeError)
+    assert.throws(() => exchanges.verifySignedBody(2, Buffer.from(body), 0), TypeError)
   })
 
   test('a scheme that says nothing without the body', () => {
@@ -161,9 +180,9 @@ describe('bodies', () => {
       `POST / HTTP/1.1\r\nHost: h\r\nContent-Length: ${body.length}\r\nX-Hub-Signature-256: sha256=${hex}\r\n\r\n`
     heads.takeText(3, head(signature))
     assert.equal(exchanges.verifySignature(github, 3, 0), wholeBodyNeeded)
-    assert.equal(exchanges.verifySignedBody(3, Buffer.from('')), refusal('bad-signature'))
+    assert.equal(exchanges.verifySignedBody(3, Buffer.from(''), 0), refusal('bad-signature'))
     assert.equal(exchanges.verifySignature(github, 3, 0), wholeBodyNeeded)
-    assert.equal(exchanges.verifySignedBody(3, Buffer.from(body)), 0)
+    assert.equal(exchanges.verifySignedBody(3, Buffer.from(body), 0), 0)
     heads.takeText(3, head(signature.slice(2)))
     assert.equal(exchanges.verifySignature(github, 3, 0), refusal('malformed'), 'before the body is there')
   })

@@ -1,6 +1,6 @@
 // Signing keys and signature guards of the validated configuration -> plan. Called by compile. A secret's value goes to
 // the plan's list of secrets and nowhere else.
-import { schemeTraits, type SignatureScheme } from './signature-schemes.ts'
+import { schemeTraits, signedBodySeconds, type SignatureScheme } from './signature-schemes.ts'
 import type { NamedFiles } from './named-files.ts'
 import type { SignatureGuardPlan, SignatureVerifierPlan, SigningKeyPlan } from './plan.ts'
 import type { ConsumerConfig, RouteConfig } from './schema.ts'
@@ -72,7 +72,7 @@ export function signatureGuardPlan(
     kind: 'signature',
     verifier: verifierPlan(guard, places),
     remember: once ? 'once' : (guard.bind ?? 'nothing'),
-    rememberSeconds: 2 * (longestSkews.get(scheme) ?? skewSecondsOf(guard)) + 1,
+    rememberSeconds: 2 * (longestSkews.get(scheme) ?? skewSecondsOf(guard)) + 1 + (once ? signedBodySeconds : 0),
     onFailure: guard.onFailure,
     maxBodyBytes: guard.maxBodyBytes,
     headers: [...traits.headers, places.keyHeader, places.header].filter(name => name !== ''),

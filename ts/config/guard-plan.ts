@@ -102,6 +102,7 @@ export interface SignatureGuardPlan {
   readonly verifier: SignatureVerifierPlan
   /** `once`: a request is accepted once. `address`: the first address that uses a signature has it for itself. */
   readonly remember: 'nothing' | 'once' | 'address'
+  /** More than twice the longest skew of the scheme's guards, and as long as a signed body may take. */
   readonly rememberSeconds: number
   readonly onFailure: 'closed' | 'open'
   readonly maxBodyBytes: number

@@ -39,6 +39,12 @@ export interface SchemeTraits {
 /** Every time that is signed may be off by this much at most: what a replay store must remember is twice as long. */
 export const maxSkewSeconds = 900
 
+/**
+ * So long a signed body may take where requests are remembered, and so much longer they are: a head is looked at when it
+ * comes, and a replay whose body comes late must not find that the first one has been forgotten meanwhile.
+ */
+export const signedBodySeconds = 300
+
 const hmacs = ['hmac-sha256', 'hmac-sha384', 'hmac-sha512', 'hmac-sha1']
 const publicAlgorithms = ['rsa-v1_5-sha256', 'rsa-pss-sha512', 'ecdsa-p256-sha256', 'ed25519']
 export const signatureAlgorithms = [...hmacs, ...publicAlgorithms]

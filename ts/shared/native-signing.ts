@@ -48,8 +48,11 @@ export interface NativeSignatures {
    * where the body has to be looked at, or below 0 a refusal: -1 - its index in `signatureRefusals`. The time is the system's unless it is given.
    */
   verifySignature(verifier: number, slot: number, how: number, nowSeconds?: number): number
-  /** After one of those codes, once, with the whole body. A place or a refusal. */
-  verifySignedBody(slot: number, body: Uint8Array | ArrayBuffer): number
+  /**
+   * After one of those codes, once, with the whole body. A place or a refusal; `too-old` where it comes more than
+   * `withinSeconds` after its head, by the same clock; 0: it may come whenever it does.
+   */
+  verifySignedBody(slot: number, body: Uint8Array | ArrayBuffer, withinSeconds: number, nowSeconds?: number): number
   /** Of Mashery's schemes, from two texts. */
   verifyMashery(verifier: number, key: string, signature: string, nowSeconds?: number): number
   /** How many secrets have a window's table now; grows by one when a key's signature is first looked at. */

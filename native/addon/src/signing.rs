@@ -46,9 +46,15 @@ pub struct Signatures {
     text: Vec<u8>,
 }
 
-enum Waiting {
+struct Waiting {
+    /// When the head came, and was fresh.
+    now: u64,
+    due: Due,
+}
+
+enum Due {
     Digest(Accepted, BodyDigest),
-    Whole { verifier: usize, how: i32, now: u64 },
+    Whole { verifier: usize, how: i32 },
 }
 
 impl Default for Signatures {
@@ -171,11 +177,11 @@ pub unsafe extern "C" fn verify(env: sys::napi_env, info: sys::napi_callback_inf
             Ok(Verdict::Accepted(accepted)) => signatures.answer(Ok(accepted)),
             Ok(Verdict::WithDigest(accepted, digest)) => {
                 signatures.tell(accepted);
-                signatures.waiting.insert(slot, Waiting::Digest(accepted, digest));
+                signatures.waiting.insert(slot, Waiting { now, due: Due::Digest(accepted, digest) });
                 SIGNED_BODY_NEEDED
             }
             Ok(Verdict::WithBody) => {
-                signatures.waiting.insert(slot, Waiting::Whole { verifier: index, how, now });
+                signatures.waiting.insert(slot, Waiting { now, due: Due::Whole { verifier: index, how } });
                 WHOLE_BODY_NEEDED
             }
             Err(refusal) => number(refusal),
@@ -183,21 +189,30 @@ pub unsafe extern "C" fn verify(env: sys::napi_env, info: sys::napi_callback_inf
     })
 }
 
-/// `verifySignedBody(slot, body)`: after one of those codes, once. A place or a refusal's number.
+/// `verifySignedBody(slot, body, withinSeconds, now)`: after one of those codes, once. A place or a refusal's number. What
+/// comes more than so many seconds after its head is too old: a replay of it may have been forgotten by then. 0: it may.
 pub unsafe extern "C" fn verify_body(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    Arguments::<2>::answer(env, info, |call| {
-        let (slot, body) = (call.number_at(0)?, call.bytes(1)?);
+    Arguments::<4>::answer(env, info, |call| {
+        let (slot, body, within) = (call.number_at(0)?, call.bytes(1)?, call.number_at(2)?);
+        let body_at = now_at(call, 3);
         // SAFETY: as in `this`.
         let Exchanges { heads, signatures, .. } = unsafe { this(call.data) };
-        let result = match signatures.waiting.remove(&slot) {
-            None => return Err(wrong("no signature waits for this slot's body")),
-            Some(Waiting::Digest(accepted, digest)) => verifier::checked(accepted, &digest, body),
-            Some(Waiting::Whole { verifier, how, now }) => {
-                let Signatures { verifiers, lines, .. } = signatures;
-                let verifier = verifier_or(verifiers.get_mut(verifier).and_then(Option::as_mut))?;
-                with_head(*heads, slot, |head| {
-                    head.map_or(Err(Refusal::Missing), |head| verifier.verify_whole(head, body, asked(how), lines, now))
-                })
+        let waiting = signatures.waiting.remove(&slot);
+        let Waiting { now, due } = waiting.ok_or_else(|| wrong("no signature waits for this slot's body"))?;
+        let result = if within > 0 && body_at > now.saturating_add(within as u64) {
+            Err(Refusal::TooOld)
+        } else {
+            match due {
+                Due::Digest(accepted, digest) => verifier::checked(accepted, &digest, body),
+                Due::Whole { verifier, how } => {
+                    let Signatures { verifiers, lines, .. } = signatures;
+                    let verifier = verifier_or(verifiers.get_mut(verifier).and_then(Option::as_mut))?;
+                    with_head(*heads, slot, |head| {
+                        head.map_or(Err(Refusal::Missing), |head| {
+                            verifier.verify_whole(head, body, asked(how), lines, now)
+                        })
+                    })
+                }
             }
         };
         call.integer(signatures.answer(result))

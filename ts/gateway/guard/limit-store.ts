@@ -89,10 +89,19 @@ export class LimitStore {
 
   /** It has no room for a key. */
   full(rule: string): void {
+    this.#fullOf('keys that have used up their limits', { rule })
+  }
+
+  /** It has no room for a value that may come once. */
+  fullOfReplays(window: string): void {
+    this.#fullOf('requests that must not come again', { window, replays: this.#counting.replays })
+  }
+
+  #fullOf(what: string, fields: Readonly<Record<string, string | number>>): void {
     const nowMs = performance.now()
     if (nowMs - this.#fullMs < fullAgainMs) return
     this.#fullMs = nowMs
-    this.#log.error('the limits file is full of keys that have used up their limits', { rule })
+    this.#log.error(`the limits file is full of ${what}`, fields)
   }
 
   /** A place for a request; a lease, or a PlaceVerdict below 0. `lease`: what it has already, or 0. */

@@ -1,33 +1,42 @@
-// What signature guards remember in the limits file, which all workers share: requests that were accepted, and the
-// address that a signature belongs to. Called by signature.ts. Where nothing can be remembered it says so; what becomes
-// of the request then is the guard's business.
-import type { SignatureGuardPlan } from '../../config/plan.ts'
+// Values that may be seen once within their time, or by one owner alone: requests that a signature guard has accepted, the
+// address that a signature belongs to. Over all workers, in the limits file. Called by signature.ts, with what it has
+// verified: what is not genuine must leave no trace. Where nothing can be remembered it says so; what becomes of the
+// request then is the guard's business.
+//
+// Each value takes 17 bytes of the file, one with an owner twice that, and the file has room for `counting.replays` of
+// them. An honest value is taken for a seen one with a probability of at most 31 / 2^39 (6 in 10^11). Nothing that was
+// recorded is missed within its time; a full file is `fullRefused`, or `fullAdmitted` where the guard fails open.
 import { ReplayVerdict, type NativeLimits } from '../../shared/native-limits.ts'
 import type { LimitStore } from './limit-store.ts'
 
+export interface ReplayMemoryOptions {
+  /** Names the values apart from those of other memories: 1 to 64 printable ASCII characters, no quotes. */
+  readonly name: string
+  /** At least twice the clock skew that the scheme allows; values are kept up to 16 seconds longer. */
+  readonly ttlSeconds: number
+  readonly onFailure: 'closed' | 'open'
+}
+
 export class ReplayMemory {
-  readonly #plan: SignatureGuardPlan
+  readonly #options: ReplayMemoryOptions
   readonly #store: LimitStore
-  readonly #name: string
   #limits: NativeLimits | null = null
   #window = -1
 
-  constructor(plan: SignatureGuardPlan, store: LimitStore) {
-    this.#plan = plan
+  /** Made at once where the file can be had, so that what cannot be refuses the plan. */
+  constructor(options: ReplayMemoryOptions, store: LimitStore) {
+    this.#options = options
     this.#store = store
-    // Not the route's: what one has accepted another must not accept again.
-    this.#name = `signature:${plan.verifier.scheme}:${plan.remember}`
     const limits = store.current()
-    // At once, so that a window which cannot be refuses the plan.
     if (limits !== null) this.#windowIn(limits)
   }
 
-  /** Whether a request with this value was accepted already. Remembers nothing. */
+  /** Whether this value was recorded already. Records nothing. */
   seen(value: Uint8Array): boolean {
     return this.#ask((limits, window) => limits.replaySeen(window, value)) === ReplayVerdict.seen
   }
 
-  /** A ReplayVerdict; `closed` where nothing can be remembered. */
+  /** Records it, and says whether it is new: a ReplayVerdict; `closed` where nothing can be recorded now. */
   record(value: Uint8Array): number {
     return this.#ask((limits, window) => limits.replay(window, value))
   }
@@ -39,9 +48,10 @@ export class ReplayMemory {
 
   #ask(ask: (limits: NativeLimits, window: number) => number): number {
     let limits = this.#store.open ?? this.#store.current()
+    // Once more with the file that is there in the place of one that was lost.
     for (let attempt = 0; limits !== null && attempt < 2; attempt++) {
       const verdict = ask(limits, this.#windowIn(limits))
-      if (verdict === ReplayVerdict.fullRefused || verdict === ReplayVerdict.fullAdmitted) this.#store.full(this.#name)
+      if (verdict >= ReplayVerdict.fullRefused) this.#store.fullOfReplays(this.#options.name)
       if (verdict !== ReplayVerdict.closed) return verdict
       limits = this.#store.lost(limits)
     }
@@ -50,8 +60,8 @@ export class ReplayMemory {
 
   #windowIn(limits: NativeLimits): number {
     if (limits !== this.#limits) {
-      const { rememberSeconds, onFailure } = this.#plan
-      this.#window = limits.replayWindow(this.#name, rememberSeconds, onFailure === 'open')
+      const { name, ttlSeconds, onFailure } = this.#options
+      this.#window = limits.replayWindow(name, ttlSeconds, onFailure === 'open')
       this.#limits = limits
     }
     return this.#window

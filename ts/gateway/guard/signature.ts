@@ -2,7 +2,7 @@
 // are signed are held until they are there, after the head has been looked at. Every refusal reads the same to the
 // client, who must not learn which keys exist; log and metrics have the reason.
 import type { Plan, SignatureGuardPlan, SignatureVerifierPlan, SigningKeyPlan } from '../../config/plan.ts'
-import { schemeTraits } from '../../config/signature-schemes.ts'
+import { schemeTraits, signedBodySeconds } from '../../config/signature-schemes.ts'
 import { GuardOutcome, signatureOutcome, type CountOutcome } from '../../shared/guard-outcomes.ts'
 import { ForwardHow, type NativeExchanges } from '../../shared/native.ts'
 import { ReplayVerdict } from '../../shared/native-limits.ts'
@@ -103,7 +103,15 @@ export function signatureGuard(
 ): SignatureGuard {
   const { scheme } = plan.verifier
   const { number: verifier, owners } = verifiers.get(plan.verifier)
-  const memory = plan.remember === 'nothing' ? null : new ReplayMemory(plan, store)
+  const memory =
+    plan.remember === 'nothing'
+      ? null
+      : new ReplayMemory(
+          // Not the route's: what one has accepted another must not accept again.
+          { name: `signature:${scheme}:${plan.remember}`, ttlSeconds: plan.rememberSeconds, onFailure: plan.onFailure },
+          store,
+        )
+  const bodyWithinSeconds = memory === null ? 0 : signedBodySeconds
   const replayValue = exchanges.signatureReplayValue()
   const { admit, refuse } = credentialOutcome(count, `Signature scheme="${scheme}"`)
   // Twilio signs the URL, webhooks of others nothing of it.
@@ -145,7 +153,7 @@ export function signatureGuard(
     const waits = exchange.awaitBody(plan.maxBodyBytes)
     exchange.signedBodyDue = waits === Verdict.later
     if (waits !== Verdict.next) return waits
-    const place = exchanges.verifySignedBody(exchange.slot, exchange.wholeBody())
+    const place = exchanges.verifySignedBody(exchange.slot, exchange.wholeBody(), bodyWithinSeconds)
     return place < 0 ? refused(exchange, place) : accepted(exchange, place)
   }
 

@@ -1,0 +1,27 @@
+// What a running gateway has written to its access log (`accessLog: { target: access.log }`), for tests. Lines are written a
+// moment after their requests, so they are waited for.
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { within } from './scope.ts'
+
+export interface LoggedRequest {
+  readonly route: string
+  readonly path: string
+  readonly status: number
+  readonly code: string | null
+  readonly reason: string
+  readonly consumer: string
+}
+
+/** Waits until there are so many lines; gives them, in their order. */
+export async function untilLogged({ folder }: { readonly folder: string }, count: number): Promise<LoggedRequest[]> {
+  const file = join(folder, 'access.log')
+  const reading = async (): Promise<LoggedRequest[]> => {
+    for (;;) {
+      const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : []
+      if (lines.length >= count) return lines.map(line => JSON.parse(line) as LoggedRequest)
+      await new Promise(resolve => setTimeout(resolve, 20))
+    }
+  }
+  return within(10_000, `${count} lines of the access log`, reading())
+}
