@@ -116,6 +116,36 @@ test("an hour forth and back: Mashery's window goes along", { skip }, async t =>
   }
 })
 
+test(
+  'what one guard has accepted no other of the scheme accepts, however much wider its clock is',
+  { skip },
+  async t => {
+    const clock = settableClock(t)
+    const gateway = await startGateway(
+      t,
+      `consumers: { alice: { signing: [ { scheme: stripe, secret: ${secret} } ] } }
+routes:
+  - { name: narrow, match: { path: /narrow }, respond: {}, guards: [ { signature: { scheme: stripe, clockSkewSeconds: 5 } } ] }
+  - { name: wide, match: { path: /wide }, respond: {}, guards: [ { signature: { scheme: stripe, clockSkewSeconds: 900 } } ] }
+`,
+      clock.options,
+    )
+    const now = nowSeconds()
+    const statusOf = async (target: string, body: string, seconds: number): Promise<number> =>
+      (
+        await ask(t, gateway.port, {
+          target,
+          lines: [`host: ${host}`, ...linesOf(stripe(secret, body, seconds))],
+          body,
+        })
+      ).status
+    assert.deepEqual([await statusOf('/narrow', 'a', now), await statusOf('/wide', 'a', now)], [200, 401])
+    clock.set(890)
+    assert.equal(await statusOf('/wide', 'a', now), 401, 'as long as a guard would take it for new')
+    assert.equal(await statusOf('/wide', 'b', now), 200)
+  },
+)
+
 test('a signed body that comes so late that its replay could be forgotten is refused', { skip }, async t => {
   const clock = settableClock(t)
   const gateway = await startGateway(t, config, clock.options)
