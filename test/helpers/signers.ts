@@ -49,6 +49,73 @@ export function cavage(
   return { date, authorization }
 }
 
+export interface DialectOptions {
+  readonly seconds?: number
+  /** The hash of the HMAC. */
+  readonly algorithm?: string
+  /** The header that has the date. */
+  readonly dated?: string
+}
+
+interface Dialect {
+  readonly parameters: (keyId: string, algorithm: string, names: string, signature: string) => string
+  /** A line for each name. */
+  readonly line: (request: Signable, name: string, value: string | undefined) => string | null
+  readonly join: (keyId: string, lines: readonly string[]) => string
+}
+
+const kongParameters: Dialect['parameters'] = (id, algorithm, names, signature) =>
+  `hmac username="${id}", algorithm="${algorithm}", headers="${names}", signature="${signature}"`
+const plainParameters: Dialect['parameters'] = (id, algorithm, names, signature) =>
+  `Signature keyId="${id}",algorithm="${algorithm}",headers="${names}",signature="${signature}"`
+
+/** How gateways read draft-cavage, from their sources. */
+const dialects = {
+  kong: {
+    parameters: kongParameters,
+    line({ method, target }, name, value) {
+      if (name === '@request-target') return `@request-target: ${method.toLowerCase()} ${target}`
+      if (name === 'request-line') return `${method} ${target} HTTP/1.1`
+      return value === undefined ? `${name}:` : `${name}: ${value}`
+    },
+    join: (_, lines) => lines.join('\n'),
+  },
+  tyk: {
+    parameters: (id, algorithm, names, signature) =>
+      plainParameters(id, algorithm, names, encodeURIComponent(signature)),
+    line({ method, target }, name, value) {
+      const path = decodeURIComponent(target.split('?')[0]!)
+      return name === '(request-target)' ? `${name}: ${method.toLowerCase()} ${path}` : `${name}: ${value}`
+    },
+    join: (_, lines) => lines.join('\n'),
+  },
+  apisix: {
+    parameters: plainParameters,
+    line({ method, target }, name, value) {
+      if (name === '@request-target') return `${method} ${target}`
+      return value === undefined ? null : `${name}: ${value}`
+    },
+    join: (keyId, lines) => [keyId, ...lines, ''].join('\n'),
+  },
+} as const satisfies Record<string, Dialect>
+
+/** draft-cavage as another gateway reads it: the headers to add. */
+export function cavageOf(
+  kind: keyof typeof dialects,
+  request: Signable,
+  keyId: string,
+  secret: string,
+  names: readonly string[],
+  { seconds = nowSeconds(), algorithm = 'sha256', dated = 'date' }: DialectOptions = {},
+): Record<string, string> {
+  const { parameters, line, join }: Dialect = dialects[kind]
+  const date = { [dated]: httpDate(seconds) }
+  const headers: Record<string, string> = { ...date, ...request.headers }
+  const lines = names.map(name => line(request, name, headers[name])).filter(text => text !== null)
+  const signature = macOf(algorithm, secret, join(keyId, lines)).toString('base64')
+  return { ...date, authorization: parameters(keyId, `hmac-${algorithm}`, names.join(' '), signature) }
+}
+
 /** RFC 3230 and RFC 9530. */
 export const digestHeader = (body: string): string => `SHA-256=${createHash('sha256').update(body).digest('base64')}`
 export const contentDigest = (body: string): string => `sha-256=:${createHash('sha256').update(body).digest('base64')}:`
