@@ -25,7 +25,7 @@ function exampleIn(t: Scope, name: string): string {
   return folder
 }
 
-test('a hundred reloads under load', { timeout: 170_000 }, async t => {
+test('a hundred reloads under load', { timeout: 400_000 }, async t => {
   const echo = await startEcho(t)
   const folders = {
     inline: exampleIn(t, 'greeting-ts'),
