@@ -87,7 +87,10 @@ for (const isolation of ['inline', 'worker']) {
     const broken = pluginIn(t, isolation, "export default () => {\n  throw new Error('no way')\n}\n")
     await assert.rejects(
       startGateway(t, configuration(broken, '')),
-      (error: Error) => /plugin p: .*no way[^]*plugin\.ts:2:9/.test(error.message) && !/ready/.test(error.message),
+      (error: Error) =>
+        /plugin p: .*no way/.test(error.message) &&
+        error.message.includes(`${broken}/plugin.ts:2:9`) &&
+        !/ready/.test(error.message),
     )
     const sound = pluginIn(t, isolation, answers)
     const gateway = await startGateway(t, configuration(sound, ''))

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import type { PluginScript } from '../plan.ts'
 
 const longestMs = 30_000
@@ -28,12 +28,18 @@ export function bundle(entry: string): Bundle {
     const text = (name: string): string => readFileSync(join(out, name), 'utf8')
     const { inputs } = JSON.parse(text('meta.json')) as { inputs: Readonly<Record<string, unknown>> }
     return {
-      script: { code: text('plugin.js'), map: text('plugin.js.map') },
+      script: { code: text('plugin.js'), map: inFolder(text('plugin.js.map'), out, folder) },
       files: Object.keys(inputs).map(file => resolve(folder, file)),
     }
   } finally {
     rmSync(out, { recursive: true, force: true })
   }
+}
+
+/** A source map names files from where it was written; authors, and a plan that must not change, know them from the plugin. */
+function inFolder(map: string, out: string, folder: string): string {
+  const parsed = JSON.parse(map) as { sources: readonly string[] }
+  return JSON.stringify({ ...parsed, sources: parsed.sources.map(file => relative(folder, resolve(out, file))) })
 }
 
 function run(entry: string, folder: string, out: string): void {
