@@ -2,11 +2,11 @@
 // are those that there are; the schema in plugins/contract is the one that the code gives.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { manifestSchemaText } from '../ts/command/schema.ts'
+import { casesSchemaText, manifestSchemaText } from '../ts/command/schema.ts'
 import { hookNames } from '../ts/shared/plugin-hooks.ts'
 import { startGateway } from './helpers/gateway.ts'
 import { buildIn } from './helpers/native-library.ts'
@@ -40,6 +40,27 @@ test('the first plugin, as its lines make it', async t => {
   assert.deepEqual([blocked.status, await blocked.text()], [403, 'blocked\n'])
 })
 
+test('its cases, tested as its lines say', t => {
+  const [, section = ''] = readme.split(/^## Test$/m)
+  const block = (language: string): string =>
+    new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'ms').exec(section)?.[1] ?? ''
+  const folder = mkdtempSync(join(tmpdir(), 'polygate-tested-plugin-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  symlinkSync(join(root, 'dist'), join(folder, 'dist'))
+  const shell = (lines: string): ReturnType<typeof spawnSync> =>
+    spawnSync('bash', ['-euc', lines], { cwd: folder, encoding: 'utf8' })
+  const made = shell(block('sh'))
+  assert.equal(made.status, 0, String(made.stderr))
+  for (const file of block('sh')
+    .match(/(?<=writes ).*/)![0]
+    .split(', '))
+    assert.ok(existsSync(join(folder, file)), file)
+  assert.match(String(made.stdout), /^3 passed, 0 failed$/m)
+  writeFileSync(join(folder, 'hi/cases.yaml'), block('yaml'))
+  const tried = shell('node dist/main.js plugin test hi')
+  assert.match(String(tried.stdout), /^ok {4}greets the upstream\nok {4}blocks who asks for it\n2 passed, 0 failed\n$/)
+})
+
 const greetings = readdirSync(join(root, 'plugins/examples')).filter(name => name.startsWith('greeting-'))
 
 for (const example of greetings) {
@@ -48,6 +69,11 @@ for (const example of greetings) {
     t.after(() => rmSync(folder, { recursive: true, force: true }))
     cpSync(join(root, 'plugins/examples', example), folder, { recursive: true })
     buildIn(folder, example)
+    const cases = join(root, 'plugins/examples/cases.yaml')
+    const main = join(root, 'dist/main.js')
+    const tried = spawnSync(process.execPath, [main, 'plugin', 'test', folder, '--cases', cases], { encoding: 'utf8' })
+    assert.match(tried.stdout, /^(ok .*\n)+3 passed, 0 failed\n$/, tried.stderr)
+
     const echo = await startEcho(t)
     const gateway = await startGateway(
       t,
@@ -74,5 +100,8 @@ test('its tables are what there is', () => {
   for (const folder of rows.filter(name => name.endsWith('/'))) readdirSync(join(root, 'plugins', folder))
 })
 
-test('the schema of the manifest is the one that the code gives', () =>
-  assert.equal(readFileSync(join(root, 'plugins/contract/plugin.schema.json'), 'utf8'), manifestSchemaText()))
+test('the schemas of the manifest and of cases are those that the code gives', () => {
+  const contract = (file: string): string => readFileSync(join(root, 'plugins/contract', file), 'utf8')
+  assert.equal(contract('plugin.schema.json'), manifestSchemaText())
+  assert.equal(contract('cases.schema.json'), casesSchemaText())
+})

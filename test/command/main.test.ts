@@ -42,7 +42,7 @@ test('help of the whole and of a command, and the version', async context => {
   const folder = temporaryFolder(context)
   const whole = await polygate(['--help'], folder)
   assert.deepEqual([whole.status, whole.errors], [0, ''])
-  for (const name of ['run', 'check', 'init', 'explain', 'schema', 'key', 'bench', 'demo'])
+  for (const name of ['run', 'check', 'init', 'explain', 'schema', 'key', 'plugin', 'bench', 'demo'])
     assert.match(whole.output, new RegExp(`^  ${name} `, 'm'))
   const one = await polygate(['check', '--config', 'x', '-h'], folder)
   assert.equal(one.status, 0)

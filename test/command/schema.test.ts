@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
-import { configJsonSchema } from '../../ts/config/json-schema.ts'
+import { casesJsonSchema, configJsonSchema, manifestJsonSchema } from '../../ts/config/json-schema.ts'
 import { packageRoot } from '../../ts/shared/native.ts'
 import { polygate, temporaryFolder } from './polygate.ts'
 
@@ -21,8 +21,18 @@ test('a reader that leaves early is no error', async () => {
   assert.deepEqual([stdout, stderr], ['{', ''])
 })
 
-test('it prints the schema', async context => {
-  const { status, output, errors } = await polygate(['schema'], temporaryFolder(context))
-  assert.deepEqual([status, errors], [0, ''])
-  assert.deepEqual(JSON.parse(output), configJsonSchema())
+for (const [args, schema] of [
+  [[], configJsonSchema()],
+  [['--plugin'], manifestJsonSchema()],
+  [['--cases'], casesJsonSchema()],
+] as const) {
+  test(`it prints the schema: ${args.join('') || 'of the configuration'}`, async context => {
+    const { status, output, errors } = await polygate(['schema', ...args], temporaryFolder(context))
+    assert.deepEqual([status, errors], [0, ''])
+    assert.deepEqual(JSON.parse(output), schema)
+  })
+}
+
+test('two schemas at once are none', async context => {
+  assert.equal((await polygate(['schema', '--plugin', '--cases'], temporaryFolder(context))).status, 2)
 })

@@ -110,7 +110,7 @@ extra: 1
       'broken/plugin.yaml:5:8 hooks',
       'broken/plugin.yaml:6:18 body.request',
       'broken/plugin.yaml:7:12 isolation',
-      'broken/plugin.yaml:8:1 extra: unknown key, expected one of name, version, runtime, isolation, entry, hooks, body, config',
+      'broken/plugin.yaml:8:1 extra: unknown key, expected one of name, version, runtime, isolation, entry, build, hooks, body, config',
     ],
   )
   folder('not-yaml', { 'plugin.yaml': 'name: [', 'plugin.ts': code })

@@ -1,5 +1,6 @@
 // The schema as JSON Schema (draft 2020-12 and 7 read it alike), for editors: titles, descriptions, examples, defaults.
-// Printed by `polygate schema` and `polygate init`; that of plugin.yaml stands in plugins/contract. Says nothing that the shapes do not say.
+// Printed by `polygate schema` and `polygate init`; those of plugin.yaml and cases.yaml stand in plugins/contract. Says nothing that the shapes do not say.
+import { casesShape } from './plugins/cases.ts'
 import { manifestShape } from './plugins/manifest.ts'
 import { configShape } from './schema.ts'
 import type { EitherShape, MapShape, NumberShape, ObjectShape, Shape, TextShape } from './shapes.ts'
@@ -11,6 +12,9 @@ export const configJsonSchema = (): JsonSchema => fileSchema(configShape, 'Polyg
 
 /** Of `plugin.yaml`. */
 export const manifestJsonSchema = (): JsonSchema => fileSchema(manifestShape, 'Manifest of a Polygate plugin')
+
+/** Of `cases.yaml`. */
+export const casesJsonSchema = (): JsonSchema => fileSchema(casesShape, 'Cases of a Polygate plugin')
 
 function fileSchema(shape: ObjectShape, title: string): JsonSchema {
   const { patternProperties, ...schema } = objectSchema(shape)

@@ -1,21 +1,14 @@
 // Plugins that a configuration names -> their plans: the folder is there, its manifest is sound, its code can be read, and
 // the operator's configuration is what the manifest asks for. Called by config/load.ts; runs nothing of a plugin.
-import { createHash } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { join, resolve } from 'node:path'
-import type * as AjvModule from 'ajv'
+import { resolve } from 'node:path'
 import { hookNames, type HookName } from '../../shared/plugin-hooks.ts'
-import { readFailure } from '../files.ts'
 import { child, entriesOf, secretsIn, type Node } from '../nodes.ts'
 import type { PluginPlan, PluginSettings } from '../plan.ts'
 import { ConfigErrors, formatError, trailOf, type ConfigError, type Problems } from '../problems.ts'
 import type { PluginConfig } from '../schema.ts'
-import { bundle, BundleError, type Bundle } from './bundle.ts'
-import { bodyBytes, readManifest, type Manifest } from './manifest.ts'
-
-const require = createRequire(import.meta.url)
-const maxManifestBytes = 1024 * 1024
+import { compileConfigCheck } from './config-check.ts'
+import { codeIn, manifestIn, PluginError, pluginPlan } from './folder.ts'
+import type { Manifest } from './manifest.ts'
 
 /** Throws ConfigErrors with the errors of all plugins and their manifests. */
 export function loadPlugins(
@@ -62,35 +55,21 @@ class PluginLoader {
   }
 
   load(folder: string): PluginPlan {
-    const manifest = this.#manifest(folder)
+    const manifest = this.#placed(() => manifestIn(folder))
     this.#checkHooks(manifest)
     this.#checkConfig(manifest)
-    const isolation = this.#isolation(manifest)
-    const entry = resolve(folder, manifest.entry)
-    const content = this.#read(entry, `entry ${manifest.entry}`)
-    const bundled = manifest.runtime === 'js' ? this.#bundle(entry) : null
-    const script = bundled?.script ?? null
-    const { name, version, runtime, hooks, body } = manifest
-    return {
-      name: this.#name,
-      plugin: name,
-      version,
-      runtime,
-      isolation,
-      entry,
-      hooks: hookNames.filter(hook => hooks.includes(hook)),
-      requestBodyBytes: bodyBytes(body.request),
-      responseBodyBytes: bodyBytes(body.response),
-      config: this.#config.config,
-      settings: settingsOf(this.#config),
-      shadow: this.#config.shadow,
-      script,
-      copies: null,
-      files: [join(folder, 'plugin.yaml'), ...(bundled?.files ?? [entry])],
-      fingerprint: createHash('sha256')
-        .update(script?.code ?? content)
-        .digest('hex')
-        .slice(0, 16),
+    const code = this.#placed(() => codeIn(folder, manifest))
+    const { config, shadow } = this.#config
+    return pluginPlan(manifest, code, { name: this.#name, config, settings: settingsOf(this.#config), shadow })
+  }
+
+  /** What is wrong with the folder is wrong at the place that names it. */
+  #placed<T>(work: () => T): T {
+    try {
+      return work()
+    } catch (error) {
+      if (error instanceof PluginError) return this.#refuse(error.message, 'path')
+      throw error
     }
   }
 
@@ -98,28 +77,6 @@ class PluginLoader {
     const at = keys.reduce<Node>((node, key) => child(node, String(key)) ?? node, this.#node)
     this.#problems.add(at.offset, trailOf('plugins', this.#name, ...keys), message)
     throw new Refused()
-  }
-
-  #manifest(folder: string): Manifest {
-    const file = join(folder, 'plugin.yaml')
-    if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) this.#refuse('there is no such folder', 'path')
-    const content = this.#read(file, 'plugin.yaml')
-    if (content.length > maxManifestBytes) this.#refuse('plugin.yaml: larger than 1 MiB', 'path')
-    return readManifest(content.toString('utf8'), file)
-  }
-
-  #read(file: string, what: string): Buffer {
-    try {
-      return readFileSync(file)
-    } catch (error) {
-      return this.#refuse(`${what}: ${readFailure(error)}`, 'path')
-    }
-  }
-
-  #isolation({ runtime, isolation }: Manifest): PluginPlan['isolation'] {
-    if (runtime === 'js') return isolation ?? 'worker'
-    if (isolation === 'worker') this.#refuse(`plugin.yaml: a plugin of runtime ${runtime} is always inline`, 'path')
-    return 'inline'
   }
 
   #checkHooks({ hooks }: Manifest): void {
@@ -130,39 +87,20 @@ class PluginLoader {
     }
   }
 
-  #checkConfig({ config: schema }: Manifest): void {
-    if (schema === null) return
-    const { Ajv } = require('ajv') as typeof AjvModule
-    const ajv = new Ajv({ allErrors: false, strict: false, validateFormats: false })
-    let isSound: AjvModule.ValidateFunction
-    try {
-      isSound = ajv.compile(schema as AjvModule.AnySchema)
-    } catch (error) {
-      return this.#refuse(`plugin.yaml: config is no JSON Schema: ${(error as Error).message}`, 'path')
-    }
-    if (isSound(this.#config.config)) return
-    const [first] = isSound.errors ?? []
-    const at =
-      first?.instancePath
-        .slice(1)
-        .split('/')
-        .filter(key => key !== '') ?? []
+  #checkConfig(manifest: Manifest): void {
+    const wrong = this.#placed(() => compileConfigCheck(manifest))(this.#config.config)
+    if (wrong === null) return
     const from = secretsIn(this.#node)
-    const wrong = first?.message ?? 'is not what the plugin wants'
-    this.#refuse(from === null ? wrong : `${wrong} (with values from ${from})`, 'config', ...at)
-  }
-
-  #bundle(entry: string): Bundle {
-    try {
-      return bundle(entry)
-    } catch (error) {
-      if (error instanceof BundleError) return this.#refuse(`its code does not compile: ${error.message}`, 'path')
-      throw error
-    }
+    const message = from === null ? wrong.message : `${wrong.message} (with values from ${from})`
+    this.#refuse(message, 'config', ...wrong.keys)
   }
 }
 
-function settingsOf({ timeoutMs, onFailure, hooks }: PluginConfig): Readonly<Record<HookName, PluginSettings>> {
+export function settingsOf({
+  timeoutMs,
+  onFailure,
+  hooks,
+}: Pick<PluginConfig, 'timeoutMs' | 'onFailure' | 'hooks'>): Readonly<Record<HookName, PluginSettings>> {
   const settings = hookNames.map((hook): [HookName, PluginSettings] => {
     const own = hooks.get(hook)
     return [hook, { timeoutMs: own?.timeoutMs ?? timeoutMs, onFailure: own?.onFailure ?? onFailure }]

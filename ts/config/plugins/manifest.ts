@@ -47,6 +47,11 @@ export const manifestShape = object(
       { optional: true, examples: ['inline'] },
     ),
     entry: text('The file to load, from this folder.', { check: entryFile, examples: ['./plugin.ts'] }),
+    build: list(
+      'The command that builds the entry, in this folder, word by word. For `polygate plugin`: the gateway runs none.',
+      text('A word.', { examples: ['cargo'] }),
+      { optional: true, min: 1, examples: [['cargo', 'build', '--release']] },
+    ),
     hooks: list('The hooks that it has.', word('A hook.', hookNames, { examples: ['request'] }), {
       min: 1,
       examples: [['request', 'response']],

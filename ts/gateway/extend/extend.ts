@@ -1,7 +1,6 @@
 // The extend stage: the plugins of each route, at the hooks that they have. Compiled when a plan is prepared; the pipeline
 // asks the stages, and the guard stage those of `authenticate`.
 import type { Plan } from '../../config/plan.ts'
-import type { UpstreamClient } from '../../shared/native.ts'
 import { hookNames, type CallResult, type HookName } from '../../shared/plugin-hooks.ts'
 import type { Exchange, Verdict } from '../exchange.ts'
 import type { PatientStage, Stage, Stages } from '../pipeline.ts'
@@ -10,7 +9,7 @@ import { compileCall, type CallOptions, type HookCall } from './call.ts'
 import { chainStage, type Chains } from './chain.ts'
 import { logStage } from './log.ts'
 import type { HeldPlugin } from './plugins.ts'
-import { responseStage, type ResponseStage } from './response.ts'
+import { responseStage, type ReplySource, type ResponseStage } from './response.ts'
 
 type Settle = CallOptions['settle']
 
@@ -18,7 +17,7 @@ export interface ExtendOptions {
   readonly plan: Plan
   /** By index in the plan. */
   readonly plugins: readonly HeldPlugin[]
-  readonly client: UpstreamClient
+  readonly client: ReplySource
   readonly apply: Applier
   readonly metrics: { plugin(plugin: number, hook: number, result: CallResult, durationMs: number): void }
   /** Goes on with a request that had to wait. */

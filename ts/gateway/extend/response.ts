@@ -11,6 +11,9 @@ import { linesOf } from './reply.ts'
 const patientBytes = 1024 * 1024
 const nothing = new Uint8Array(0)
 
+/** Where replies are read from. */
+export type ReplySource = Pick<UpstreamClient, 'rows' | 'slab'>
+
 export interface ResponseStage {
   readonly check: NonNullable<Stages['extend']['response']>
   /** A plugin that had to be waited for has come to this. */
@@ -21,7 +24,7 @@ export interface ResponseStage {
 export function responseStage(
   chains: Chains,
   bodyBytes: readonly number[],
-  { rows, slab }: UpstreamClient,
+  { rows, slab }: ReplySource,
 ): ResponseStage | null {
   if (chains.every(chain => chain === null)) return null
 

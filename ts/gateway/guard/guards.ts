@@ -130,7 +130,10 @@ export function compileGuards(options: GuardOptions): RouteGuards | null {
 }
 
 /** A plugin has named a consumer, or knows no credential of the request. */
-function admitNamed({ list }: Consumers, count: CountOutcome): (exchange: Exchange, name: string | null) => Verdict {
+export function admitNamed(
+  { list }: Consumers,
+  count: CountOutcome,
+): (exchange: Exchange, name: string | null) => Verdict {
   const consumers = new Map(list.map(consumer => [consumer.plan.name, consumer]))
   const { admit, refuse } = credentialOutcome(count, 'Plugin')
   return (exchange, name) => {
