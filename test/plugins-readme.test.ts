@@ -40,10 +40,11 @@ test('the first plugin, as its lines make it', async t => {
   assert.deepEqual([blocked.status, await blocked.text()], [403, 'blocked\n'])
 })
 
-test('its cases, tested as its lines say', t => {
-  const [, section = ''] = readme.split(/^## Test$/m)
-  const block = (language: string): string =>
-    new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'ms').exec(section)?.[1] ?? ''
+test('its cases, tested and measured as its lines say', t => {
+  const block = (language: string, heading = 'Test'): string => {
+    const [, section = ''] = readme.split(new RegExp(`^## ${heading}$`, 'm'))
+    return new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'ms').exec(section)?.[1] ?? ''
+  }
   const folder = mkdtempSync(join(tmpdir(), 'polygate-tested-plugin-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   symlinkSync(join(root, 'dist'), join(folder, 'dist'))
@@ -59,6 +60,8 @@ test('its cases, tested as its lines say', t => {
   writeFileSync(join(folder, 'hi/cases.yaml'), block('yaml'))
   const tried = shell('node dist/main.js plugin test hi')
   assert.match(String(tried.stdout), /^ok {4}greets the upstream\nok {4}blocks who asks for it\n2 passed, 0 failed\n$/)
+  const measured = shell(`${block('sh', 'Bench').trim()} --rounds 1`)
+  assert.match(String(measured.stdout), /^hi 1\.0\.0, js inline: greets the upstream$/m, String(measured.stderr))
 })
 
 const greetings = readdirSync(join(root, 'plugins/examples')).filter(name => name.startsWith('greeting-'))

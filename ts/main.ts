@@ -15,7 +15,7 @@ const commands: Readonly<Record<string, { readonly about: string; readonly load:
   explain: { about: 'say which route a request takes, and why', load: () => import('./command/explain.ts') },
   schema: { about: 'print the JSON Schema of the configuration', load: () => import('./command/schema.ts') },
   key: { about: 'make API keys, and hashes of keys and passwords', load: () => import('./command/key.ts') },
-  plugin: { about: 'make a first plugin, test one on its cases', load: () => import('./command/plugin.ts') },
+  plugin: { about: 'make, test and measure a plugin', load: () => import('./command/plugin.ts') },
   bench: { about: 'measure what the gateway costs', load: () => import('./command/bench.ts') },
   demo: { about: 'run the gateway with a demo upstream', load: () => import('./command/demo.ts') },
 }

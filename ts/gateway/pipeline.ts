@@ -29,7 +29,7 @@ export interface Stages {
     readonly authorize: PatientStage | null
     readonly forward: PatientStage | null
     readonly response: ((exchange: Exchange, kind: number, row: number) => Verdict) | null
-    readonly log: ((exchange: Exchange) => void) | null
+    readonly log: Stage | null
   }
   readonly local: Stage
   readonly forward: {

@@ -12,6 +12,8 @@ import { build } from './build.ts'
 
 export interface AuthorsPlugin {
   readonly list: CaseList
+  /** All that a case names. */
+  readonly consumers: readonly string[]
   planFor(one: Case): PluginPlan
   /** Throws away what was made for it. */
   release(): void
@@ -33,8 +35,10 @@ export function readAuthorsPlugin(folder: string, casesFile = join(folder, 'case
   const code = inFolder(() => codeIn(folder, manifest))
   const copies = mkdtempSync(join(tmpdir(), 'polygate-plugin-'))
   const settings = settingsOf({ timeoutMs: list.timeoutMs, onFailure: 'closed', hooks: new Map() })
+  const named = list.cases.flatMap(({ consumer }) => consumer ?? [])
   return {
     list,
+    consumers: [...new Set([...list.consumers, ...named])],
     planFor: ({ config }) => ({
       ...pluginPlan(manifest, code, { name: manifest.name, config, settings, shadow: false }),
       copies,

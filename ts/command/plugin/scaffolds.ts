@@ -99,7 +99,8 @@ export function filesOf({ example, sources, built, more }: Scaffold, name: strin
 const buildLine = /^ \*\n \* {3}cc .*\n/m
 
 function ownManifest(example: string, name: string, built: Scaffold['built']): string {
-  const about = `# polygate plugin test .   runs cases.yaml
+  const about = `# polygate plugin test .    runs cases.yaml
+# polygate plugin bench .   measures what it costs
 # In polygate.yaml:  plugins: { ${name}: { path: ./${name}, config: { greeting: hello } } }
 #                    and in a route:  plugins: [ ${name} ]
 `

@@ -1,10 +1,8 @@
 // `polygate plugin test`: runs a plugin on its cases, and says how what came of each differs from what was expected.
 import { parseArgs } from 'node:util'
-import type { Case } from '../../config/plugins/cases.ts'
-import type { HeaderPair } from '../../config/plan.ts'
-import type { TrialReply, TrialRequest } from '../../gateway/trial/client.ts'
 import { folderIn, formatIn } from './arguments.ts'
 import { readAuthorsPlugin, type AuthorsPlugin } from './author.ts'
+import { replyOf, requestOf } from './cases.ts'
 import { differences, lineText, type Difference } from './compare.ts'
 import { Trials, type TrialOutcome } from './trials.ts'
 
@@ -44,15 +42,14 @@ export async function main(args: string[]): Promise<number> {
 }
 
 async function* run(plugin: AuthorsPlugin): AsyncGenerator<CaseResult> {
-  const { list } = plugin
-  const consumers = [...list.consumers, ...list.cases.flatMap(({ consumer }) => consumer ?? [])]
+  const { list, consumers } = plugin
   const trials = new Trials()
   try {
     for (const one of list.cases) {
       const outcome = await trials.run({
         plugin: plugin.planFor(one),
         upstreams: list.upstreams,
-        consumers: [...new Set(consumers)],
+        consumers,
         request: requestOf(one),
         reply: replyOf(one),
       })
@@ -65,25 +62,6 @@ async function* run(plugin: AuthorsPlugin): AsyncGenerator<CaseResult> {
 }
 
 const logsOf = (outcome: TrialOutcome): string[] => (outcome.kind === 'done' ? outcome.lines.map(lineText) : [])
-
-export const requestOf = ({ request, consumer }: Case): TrialRequest => ({
-  method: request.method,
-  target: request.path,
-  headers: pairsOf(request.headers),
-  body: Buffer.from(request.body),
-  address: request.address,
-  scheme: request.scheme,
-  consumer,
-})
-
-export const replyOf = ({ reply: { status, headers, body } }: Case): TrialReply => ({
-  status,
-  headers: pairsOf(headers),
-  body: Buffer.from(body),
-})
-
-const pairsOf = (headers: ReadonlyMap<string, string | readonly string[]>): HeaderPair[] =>
-  [...headers].flatMap(([name, values]) => [values].flat().map((value): HeaderPair => [name, value]))
 
 function shown({ name, place, differences, logs }: CaseResult): string {
   if (differences.length === 0) return `ok    ${name}\n`

@@ -2,7 +2,7 @@
 // to the accept stage, and what it gets. Nothing of it is bound to a socket.
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
 import type { HeaderPair } from '../../config/plan.ts'
-import type { Listener } from '../exchange.ts'
+import { Exchange, Phase, type ExchangeCallbacks, type RunningPlan } from '../exchange.ts'
 
 export interface TrialRequest {
   readonly method: string
@@ -25,7 +25,7 @@ export interface TrialReply {
 const usualHost = 'gateway.example'
 
 /** With the two that every request has. */
-export function headersOf({ headers, body }: TrialRequest): HeaderPair[] {
+function headersOf({ headers, body }: TrialRequest): HeaderPair[] {
   const has = (wanted: string): boolean => headers.some(([name]) => name.toLowerCase() === wanted)
   const framed = has('content-length') || has('transfer-encoding')
   return [
@@ -35,8 +35,14 @@ export function headersOf({ headers, body }: TrialRequest): HeaderPair[] {
   ]
 }
 
+/** The head as it would be on the wire. */
+export const headText = (request: TrialRequest): string =>
+  [`${request.method} ${request.target} HTTP/1.1`, ...headersOf(request).map(([name, value]) => `${name}: ${value}`)]
+    .map(line => `${line}\r\n`)
+    .join('') + '\r\n'
+
 /** What of a request the accept stage asks the front end for. */
-export function frontEndRequest(request: TrialRequest): HttpRequest {
+function frontEndRequest(request: TrialRequest): HttpRequest {
   const [path = '', ...query] = request.target.split('?')
   const asked: Pick<HttpRequest, 'getUrl' | 'getQuery' | 'getCaseSensitiveMethod' | 'forEach'> = {
     getUrl: () => path,
@@ -49,10 +55,10 @@ export function frontEndRequest(request: TrialRequest): HttpRequest {
   return asked as HttpRequest
 }
 
-export type BodyHandler = (chunk: ArrayBuffer, last: boolean) => void
+type BodyHandler = (chunk: ArrayBuffer, last: boolean) => void
 
 /** What of a response the stages before the answer ask the front end for. `onBody`: gets who wants the body. */
-export function frontEndResponse(request: TrialRequest, onBody: (handler: BodyHandler) => void): HttpResponse {
+function frontEndResponse(request: TrialRequest, onBody: (handler: BodyHandler) => void): HttpResponse {
   const asked = {
     getRemoteAddressAsText: () => new Uint8Array(Buffer.from(request.address)).buffer,
     onData: onBody,
@@ -62,8 +68,34 @@ export function frontEndResponse(request: TrialRequest, onBody: (handler: BodyHa
   return asked as unknown as HttpResponse
 }
 
-export const listenerOf = ({ scheme }: TrialRequest): Listener => ({
-  id: 1,
-  scheme,
-  port: scheme === 'https' ? 443 : 80,
-})
+const callbacks: ExchangeCallbacks = {
+  aborted() {},
+  body: (exchange, chunk, last) => exchange.running.pipeline.body(exchange, chunk, last),
+  writable: () => true,
+  corked() {},
+  requestId: () => '',
+}
+
+export const tagOf = (slot: number, generation: number): number => slot | (generation << 16)
+
+/** An exchange as it is when its request's head has come in. `sendBody`: the body follows. */
+export function openExchange(
+  slot: number,
+  generation: number,
+  request: TrialRequest,
+  running: RunningPlan,
+): { readonly exchange: Exchange; readonly sendBody: () => void } {
+  const { scheme } = request
+  const bodyHandlers: BodyHandler[] = []
+  const exchange = new Exchange(slot, callbacks)
+  exchange.tag = tagOf(slot, generation)
+  exchange.phase = Phase.open
+  exchange.running = running
+  exchange.listener = { id: 1, scheme, port: scheme === 'https' ? 443 : 80 }
+  exchange.request = frontEndRequest(request)
+  exchange.response = frontEndResponse(request, handler => bodyHandlers.push(handler))
+  const sendBody = (): void => {
+    for (const handler of bodyHandlers) handler(new Uint8Array(request.body).buffer, true)
+  }
+  return { exchange, sendBody }
+}

@@ -4,7 +4,7 @@ import type { HeaderPair, Plan, PluginPlan } from '../../config/plan.ts'
 import { native, Row, RowKind, type NativeExchanges } from '../../shared/native.ts'
 import { methodNames, type RequestHeads } from '../../shared/native-heads.ts'
 import { acceptStage } from '../accept/accept.ts'
-import { Verdict, type Exchange } from '../exchange.ts'
+import { Verdict, type Exchange, type RunningPlan } from '../exchange.ts'
 import { createApplier } from '../extend/apply.ts'
 import { compileExtend, type ExtendOptions } from '../extend/extend.ts'
 import type { HeldPlugin } from '../extend/plugins.ts'
@@ -14,7 +14,7 @@ import { guardStage } from '../guard/guard.ts'
 import { admitNamed } from '../guard/guards.ts'
 import { compileProgram, type Requirement } from '../guard/program.ts'
 import { localStage, matchStage } from '../match/match.ts'
-import type { Stages } from '../pipeline.ts'
+import { pipeline, type Stage, type Stages } from '../pipeline.ts'
 import { WorkerMetrics } from '../record/metrics.ts'
 import { composeAnswer } from '../respond/answer.ts'
 import type { TrialReply } from './client.ts'
@@ -49,6 +49,8 @@ export function nativeParts(slots: number): NativeParts {
 
 export interface TrialStages extends Stages {
   readonly upstream: TrialUpstream
+  /** The plugin's hook of that name, where it has it. */
+  readonly authenticate: Stage | undefined
   release(): void
 }
 
@@ -81,12 +83,15 @@ export function trialStages(
   })
   const consumers = knowConsumers(plan, exchanges)
   const admit = admitNamed(consumers, (routeId, outcome) => metrics.guard(routeId, outcome))
-  const named = extend.authenticate(admit)[0]!.map(stage => [stage])
+  const authenticators = extend.authenticate(admit)[0]!
   const byGuards = (exchange: Exchange): Verdict => {
     const consumer = consumerOf(exchange)
     return consumer === null ? Verdict.next : admit(exchange, consumer)
   }
-  const requirements: readonly Requirement[] = [...(named.length === 0 ? [] : [named]), [[byGuards]]]
+  const requirements: readonly Requirement[] = [
+    ...(authenticators.length === 0 ? [] : [authenticators.map(stage => [stage])]),
+    [[byGuards]],
+  ]
   return {
     accept: acceptStage({ limits: plan.limits, heads, exchanges, events: null, active: () => 0 }),
     match: matchStage(plan, heads, () => {}),
@@ -102,12 +107,23 @@ export function trialStages(
     respond: clientOf(upstream, exchanges, answered),
     record() {},
     upstream,
+    authenticate: authenticators[0],
     release() {
       consumers.release()
       upstream.release()
     },
   }
 }
+
+export const runningTrial = (plan: Plan, stages: Stages): RunningPlan => ({
+  plan,
+  pipeline: pipeline(stages),
+  responseEdits: [0],
+  via: '',
+  begun() {},
+  exchanges: 0,
+  release() {},
+})
 
 /** The client's end: what is answered, or comes through from the upstream, as a whole. */
 function clientOf(

@@ -3,20 +3,11 @@
 // failures mean, and the request lies in the addon as there. Only forward, respond and record are the trial's own.
 import type { PluginPlan } from '../../config/plan.ts'
 import type { Log } from '../../shared/log.ts'
-import { Exchange, Phase, type ExchangeCallbacks, type RunningPlan } from '../exchange.ts'
-import { Pending } from '../extend/outcome.ts'
-import { Plugins, type HeldPlugin } from '../extend/plugins.ts'
-import type { CallHook } from '../extend/runtime.ts'
-import { pipeline } from '../pipeline.ts'
-import {
-  frontEndRequest,
-  frontEndResponse,
-  listenerOf,
-  type BodyHandler,
-  type TrialReply,
-  type TrialRequest,
-} from './client.ts'
-import { nativeParts, trialPlan, trialStages } from './stages.ts'
+import { Phase, Verdict } from '../exchange.ts'
+import { Plugins } from '../extend/plugins.ts'
+import type { Stage, Stages } from '../pipeline.ts'
+import { openExchange, tagOf, type TrialReply, type TrialRequest } from './client.ts'
+import { nativeParts, runningTrial, trialPlan, trialStages } from './stages.ts'
 import type { Forwarded } from './upstream.ts'
 
 export interface TrialOptions {
@@ -60,10 +51,13 @@ export async function openTrial({ plugin, upstreams, consumers, log }: TrialOpti
   let current: Current | null = null
   let generation = 0
 
-  const stages = trialStages(plan, parts, held.list.map(last.watch), {
+  const stages = trialStages(plan, parts, held.list, {
     settle(exchange, tag, conclude) {
-      if (exchange.phase === Phase.free) last.ended(() => conclude(exchange))
-      else if (exchange.tag === tag) running.pipeline.settled(exchange, conclude(exchange))
+      if (exchange.tag === tag) running.pipeline.settled(exchange, conclude(exchange))
+      else {
+        conclude(exchange)
+        last.ended()
+      }
     },
     replyOf: () => current!.reply,
     consumerOf: () => current!.request.consumer,
@@ -75,38 +69,19 @@ export async function openTrial({ plugin, upstreams, consumers, log }: TrialOpti
       parts.exchanges.end(slot)
       exchange.phase = Phase.free
       // What a plugin has kept of the request is of no use any more.
-      exchange.tag = slot | (++generation << 16)
+      exchange.tag = tagOf(slot, ++generation)
       last.whenEnded(() => resolve({ forwarded, answer }))
     },
   })
-  const running: RunningPlan = {
-    plan,
-    pipeline: pipeline(stages),
-    responseEdits: [0],
-    via: '',
-    begun() {},
-    exchanges: 0,
-    release() {},
-  }
-
-  function begin(request: TrialRequest): void {
-    let onBody: BodyHandler | null = null
-    const exchange = new Exchange(slot, callbacks)
-    exchange.tag = slot | (generation << 16)
-    exchange.phase = Phase.open
-    exchange.running = running
-    exchange.listener = listenerOf(request)
-    exchange.request = frontEndRequest(request)
-    exchange.response = frontEndResponse(request, handler => (onBody = handler))
-    running.pipeline.request(exchange)
-    ;(onBody as BodyHandler | null)?.(new Uint8Array(request.body).buffer, true)
-  }
+  const running = runningTrial(plan, last.watch(stages))
 
   return {
     run: (request, reply) =>
       new Promise((resolve, reject) => {
         current = { request, reply, resolve, reject }
-        begin(request)
+        const { exchange, sendBody } = openExchange(slot, generation, request, running)
+        running.pipeline.request(exchange)
+        sendBody()
       }),
     close() {
       held.release()
@@ -115,33 +90,23 @@ export async function openTrial({ plugin, upstreams, consumers, log }: TrialOpti
   }
 }
 
-const callbacks: ExchangeCallbacks = {
-  aborted() {},
-  body: (exchange, chunk, last) => exchange.running.pipeline.body(exchange, chunk, last),
-  writable: () => true,
-  corked() {},
-  requestId: () => '',
-}
-
 /** The hook `log`, which may go on when its request is over. */
 class LastHook {
   #isRunning = false
   #then: (() => void) | null = null
 
-  readonly watch = (plugin: HeldPlugin): HeldPlugin => {
-    const { hooks } = plugin.ready
-    const { log } = hooks
-    if (log === undefined) return plugin
-    const watched: CallHook = (exchange, reply, timeoutMs, tentative) => {
-      const said = log(exchange, reply, timeoutMs, tentative)
-      this.#isRunning = said instanceof Pending
-      return said
+  watch(stages: Stages): Stages {
+    const { log } = stages.extend
+    if (log === null) return stages
+    const watched: Stage = exchange => {
+      const verdict = log(exchange)
+      this.#isRunning = verdict === Verdict.later
+      return verdict
     }
-    return { ...plugin, ready: { ...plugin.ready, hooks: { ...hooks, log: watched } } }
+    return { ...stages, extend: { ...stages.extend, log: watched } }
   }
 
-  ended(conclude: () => void): void {
-    conclude()
+  ended(): void {
     this.#isRunning = false
     this.#then?.()
     this.#then = null

@@ -25,8 +25,8 @@ export interface TrialUpstream {
   readonly client: { readonly rows: Int32Array; readonly slab: Buffer }
   /** Null: nothing was forwarded. Forgets it. */
   take(exchange: Exchange): Forwarded | null
-  /** The upstream's head, in the one row that there is; gives the kind of it. */
-  writeHead(reply: TrialReply, method: string): number
+  /** Writes a reply into the one row that there is, the first piece of its body included; gives the kind of the row. */
+  write(reply: TrialReply, method: string): number
   release(): void
 }
 
@@ -71,18 +71,21 @@ export function trialUpstream(
     const reply = replyOf(exchange)
     const { pipeline } = exchange.running
     const isOver = (): boolean => exchange.phase === Phase.free
-    if (isOver()) return
     let kind = writeHead(reply, exchange.method)
-    const whole = (kind & RowKind.bodiless) !== 0 ? none : reply.body
-    for (let from = 0; ; from += pieceBytes) {
-      const piece = whole.subarray(from, from + pieceBytes)
-      const last = from + pieceBytes >= whole.length
-      slab.set(piece, maxHeadBytes)
-      rows[Row.bodyLength] = piece.length
-      pipeline.reply(exchange, kind | RowKind.data | (last ? RowKind.end : 0), 0)
-      if (last || isOver()) return
+    const body = (kind & RowKind.bodiless) !== 0 ? none : reply.body
+    for (let from = 0; !isOver(); from += pieceBytes) {
+      kind |= writePiece(body, from)
+      pipeline.reply(exchange, kind, 0)
+      if ((kind & RowKind.end) !== 0) return
       kind = 0
     }
+  }
+
+  function writePiece(body: Uint8Array, from: number): number {
+    const piece = body.subarray(from, from + pieceBytes)
+    slab.set(piece, maxHeadBytes)
+    rows[Row.bodyLength] = piece.length
+    return RowKind.data | (from + pieceBytes >= body.length ? RowKind.end : 0)
   }
 
   function writeHead({ status, headers, body }: TrialReply, method: string): number {
@@ -108,7 +111,7 @@ export function trialUpstream(
       const chosen = exchange.chosenUpstream < 0 ? 0 : exchange.chosenUpstream
       return { upstream: plan.upstreams[chosen]!.name, ...parsed(found.head), body: Buffer.concat(found.pieces) }
     },
-    writeHead,
+    write: (reply, method) => writeHead(reply, method) | writePiece(reply.body, 0),
     release: () => routes.release(),
   }
 }
