@@ -5,6 +5,7 @@ import type { OutgoingHttpHeaders } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { polygate } from './command/polygate.ts'
 import { startGateway, type RunningGateway } from './helpers/gateway.ts'
 import { buildIn } from './helpers/native-library.ts'
 import type { Scope } from './helpers/scope.ts'
@@ -201,3 +202,14 @@ routes: [ { name: all, match: { path: "/*" }, upstream: echo, plugins: [ auth ] 
   isIll = false
   assert.deepEqual(await statuses('good 2'), [200])
 })
+
+for (const example of ['https-links', 'json-masker', 'legacy-auth']) {
+  test(`${example}: its own cases`, async () => {
+    const { status, output, errors } = await polygate(
+      ['plugin', 'test', `../plugins/examples/${example}`],
+      import.meta.dirname,
+    )
+    assert.equal(status, 0, output + errors)
+    assert.match(output, /^[2-9] passed, 0 failed$/m)
+  })
+}

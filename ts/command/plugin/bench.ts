@@ -5,7 +5,7 @@ import { inFlight, measureHooks, type HookCost } from '../../gateway/trial/measu
 import type { Log, LogFields } from '../../shared/log.ts'
 import { folderIn, formatIn } from './arguments.ts'
 import { readAuthorsPlugin } from './author.ts'
-import { replyOf, requestOf } from './cases.ts'
+import { askedOf, replyOf, requestOf } from './cases.ts'
 
 const defaultRounds = '9'
 const mostRounds = 1000
@@ -37,6 +37,7 @@ export async function main(args: string[]): Promise<number> {
       log,
       request: requestOf(first!),
       reply: replyOf(first!),
+      asked: askedOf(first!),
       rounds,
     }).catch((error: Error) => {
       throw new PluginError(`${first!.place}: ${error.message}`)

@@ -13,7 +13,13 @@ export const requestOf = ({ request, consumer }: Case): TrialRequest => ({
   consumer,
 })
 
-export const replyOf = ({ reply: { status, headers, body } }: Case): TrialReply => ({
+export const replyOf = ({ reply }: Case): TrialReply => trialReply(reply)
+
+/** By upstream. */
+export const askedOf = ({ asked }: Case): Record<string, TrialReply> =>
+  Object.fromEntries([...asked].map(([name, reply]) => [name, trialReply(reply)]))
+
+const trialReply = ({ status, headers, body }: Case['reply']): TrialReply => ({
   status,
   headers: pairsOf(headers),
   body: Buffer.from(body),

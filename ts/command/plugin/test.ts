@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import { folderIn, formatIn } from './arguments.ts'
 import { readAuthorsPlugin, type AuthorsPlugin } from './author.ts'
-import { replyOf, requestOf } from './cases.ts'
+import { askedOf, replyOf, requestOf } from './cases.ts'
 import { differences, lineText, type Difference } from './compare.ts'
 import { Trials, type TrialOutcome } from './trials.ts'
 
@@ -50,6 +50,7 @@ async function* run(plugin: AuthorsPlugin): AsyncGenerator<CaseResult> {
         plugin: plugin.planFor(one),
         upstreams: list.upstreams,
         consumers,
+        asked: askedOf(one),
         request: requestOf(one),
         reply: replyOf(one),
       })

@@ -10,6 +10,7 @@ export interface TrialTask {
   readonly plugin: PluginPlan
   readonly upstreams: readonly string[]
   readonly consumers: readonly string[]
+  readonly asked: Readonly<Record<string, TrialReply>>
   readonly request: TrialRequest
   readonly reply: TrialReply
 }

@@ -54,11 +54,20 @@ const request = section('What the client sends.', {
   scheme: word('How it came.', ['http', 'https'], { default: 'http', examples: ['https'] }),
 })
 
-const reply = section('What the upstream answers.', {
+const replyKeys = {
   status: whole('The status.', { default: 200, min: 200, max: 599, examples: [404] }),
   headers: headers('Its headers.'),
   body: text('The body, as UTF-8.', { default: '', examples: ['{"id":7}'] }),
-})
+}
+
+const reply = section('What the upstream answers.', replyKeys)
+
+const asked = map(
+  'What upstreams answer when the plugin asks them by itself (`host.fetch`), by name. Of others there is no answer.',
+  text('Name of an upstream.', { check: name, examples: ['legacy'] }),
+  object('What it answers.', replyKeys, { examples: [{ status: 200, body: '{"user":"alice"}' }] }),
+  { default: {}, examples: [{ legacy: { status: 200, body: '{"user":"alice"}' } }] },
+)
 
 const forwards = either(
   'What the upstream gets. What is not named may be anything; `nothing`: it gets no request.',
@@ -125,6 +134,7 @@ const oneCase = object(
       examples: ['alice'],
     }),
     reply,
+    asked,
     expect: object(
       'What comes of it.',
       {

@@ -2,7 +2,8 @@
 // to the accept stage, and what it gets. Nothing of it is bound to a socket.
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
 import type { HeaderPair } from '../../config/plan.ts'
-import { Exchange, Phase, type ExchangeCallbacks, type RunningPlan } from '../exchange.ts'
+import { Exchange, Phase, type RunningPlan } from '../exchange.ts'
+import type { ExchangeCallbacks } from '../exchanges.ts'
 
 export interface TrialRequest {
   readonly method: string

@@ -9,6 +9,7 @@ import type { Stage } from '../pipeline.ts'
 import { headText, openExchange, type TrialReply, type TrialRequest } from './client.ts'
 import { nativeParts, runningTrial, trialPlan, trialStages, type NativeParts, type TrialStages } from './stages.ts'
 import type { TrialOptions } from './trial.ts'
+import { answering } from './upstream.ts'
 
 export interface HookCost {
   readonly hook: HookName
@@ -33,11 +34,11 @@ const warmUpRounds = 3
 
 /** Rejects with an Error that says why the plugin cannot be used. A call that fails is for the log to tell. */
 export async function measureHooks(options: MeasureOptions): Promise<HookCost[]> {
-  const { plugin, upstreams, consumers, log, request, reply, rounds } = options
+  const { plugin, upstreams, consumers, asked, log, request, reply, rounds } = options
   const plan = trialPlan(plugin, upstreams, consumers)
   const slots = plugin.isolation === 'worker' ? inFlight : 1
   const parts = nativeParts(slots)
-  const held = await new Plugins(parts, log).hold(plan.plugins)
+  const held = await new Plugins({ ...parts, callUpstream: answering(asked) }, log).hold(plan.plugins)
   const answers = new Answers()
   const stages = trialStages(plan, parts, held.list, {
     settle: (exchange, _tag, conclude) => answers.came(() => conclude(exchange)),

@@ -8,6 +8,7 @@ import { Plugins } from '../extend/plugins.ts'
 import type { Stage, Stages } from '../pipeline.ts'
 import { openExchange, tagOf, type TrialReply, type TrialRequest } from './client.ts'
 import { nativeParts, runningTrial, trialPlan, trialStages } from './stages.ts'
+import { answering } from './upstream.ts'
 import type { Forwarded } from './upstream.ts'
 
 export interface TrialOptions {
@@ -15,6 +16,8 @@ export interface TrialOptions {
   /** That the plugin may choose, beside the route's, which is called `upstream`. */
   readonly upstreams: readonly string[]
   readonly consumers: readonly string[]
+  /** What upstreams answer when the plugin asks them, by name. */
+  readonly asked: Readonly<Record<string, TrialReply>>
   /** Hears what a worker's log would. */
   readonly log: Log
 }
@@ -43,10 +46,10 @@ interface Current {
 const slot = 0
 
 /** Rejects with an Error that says why the plugin cannot be used. */
-export async function openTrial({ plugin, upstreams, consumers, log }: TrialOptions): Promise<Trial> {
+export async function openTrial({ plugin, upstreams, consumers, asked, log }: TrialOptions): Promise<Trial> {
   const plan = trialPlan(plugin, upstreams, consumers)
   const parts = nativeParts(slot + 1)
-  const held = await new Plugins(parts, log).hold(plan.plugins)
+  const held = await new Plugins({ ...parts, callUpstream: answering(asked) }, log).hold(plan.plugins)
   const last = new LastHook()
   let current: Current | null = null
   let generation = 0

@@ -3,6 +3,7 @@
 import type { HeaderPair, Plan } from '../../config/plan.ts'
 import { consumerHow, ForwardHow, Row, RowKind, rowInts, type NativeExchanges } from '../../shared/native.ts'
 import type { RequestHeads } from '../../shared/native-heads.ts'
+import type { CallUpstream } from '../../shared/upstream-calls.ts'
 import { Phase, Verdict, type Exchange } from '../exchange.ts'
 import { compileForwardRoutes } from '../forward/routes.ts'
 import type { Stages } from '../pipeline.ts'
@@ -53,7 +54,7 @@ export function trialUpstream(
     exchange.held = null
     const { policy } = routes.list[exchange.routeId]!
     sent.set(exchange, {
-      head: exchanges.compose(exchange.slot, policy, null, null, how, exchange.listener.port),
+      head: exchanges.compose(exchange.slot, policy, null, null, how, exchange.listener.port, 0),
       pieces,
     })
     exchange.phase = Phase.waiting
@@ -131,3 +132,15 @@ function parsed(head: string): Pick<Forwarded, 'method' | 'target' | 'headers'> 
     }),
   }
 }
+
+/** What a plugin hears that asks an upstream by itself. */
+export const answering =
+  (asked: Readonly<Record<string, TrialReply>>): CallUpstream =>
+  ({ upstream }, come) => {
+    let isForgotten = false
+    const answer = Object.hasOwn(asked, upstream)
+      ? asked[upstream]!
+      : 'the case does not say under asked what it answers'
+    queueMicrotask(() => isForgotten || come(answer))
+    return () => void (isForgotten = true)
+  }
