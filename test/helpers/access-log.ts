@@ -13,13 +13,18 @@ export interface LoggedRequest {
   readonly consumer: string
 }
 
-/** Waits until there are so many lines; gives them, in their order. */
-export async function untilLogged({ folder }: { readonly folder: string }, count: number): Promise<LoggedRequest[]> {
+/** Waits until there are so many lines of those that are wanted; gives these, in their order. */
+export async function untilLogged(
+  { folder }: { readonly folder: string },
+  count: number,
+  wanted: (line: LoggedRequest) => boolean = () => true,
+): Promise<LoggedRequest[]> {
   const file = join(folder, 'access.log')
   const reading = async (): Promise<LoggedRequest[]> => {
     for (;;) {
       const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : []
-      if (lines.length >= count) return lines.map(line => JSON.parse(line) as LoggedRequest)
+      const found = lines.map(line => JSON.parse(line) as LoggedRequest).filter(wanted)
+      if (found.length >= count) return found
       await new Promise(resolve => setTimeout(resolve, 20))
     }
   }

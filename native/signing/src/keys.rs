@@ -44,7 +44,10 @@ impl Keys {
         let mut outcome = Err(Refusal::NoActiveSecret);
         for (place, one) in all.iter().filter(|(_, one)| one.validity.contains(now)) {
             if !named(one.key.algorithm()) {
-                outcome = outcome.or(Err(Refusal::WrongAlgorithm));
+                // Says less than what another key has found.
+                if outcome == Err(Refusal::NoActiveSecret) {
+                    outcome = Err(Refusal::WrongAlgorithm);
+                }
             } else if one.key.verify(parts, signature) {
                 outcome = outcome.or(Ok(*place));
             } else {
