@@ -40,6 +40,8 @@ async function run(options: BenchOptions): Promise<void> {
       return (await import('./suites/signing.ts')).signingSuite(options.signing, json)
     case 'guards':
       return (await import('./suites/guards.ts')).guardsSuite(options.guards, json)
+    case 'plugins':
+      return (await import('./suites/plugins.ts')).pluginsSuite(options.plugins, json)
     case 'memory':
       return (await import('./suites/memory.ts')).memorySuite(json)
     case 'flat':

@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import type { GeneratorName } from './measure/generator.ts'
 
-export const suites = ['proxy', 'signing', 'guards', 'memory', 'flat', 'idle', 'reload', 'start'] as const
+export const suites = ['proxy', 'signing', 'guards', 'plugins', 'memory', 'flat', 'idle', 'reload', 'start'] as const
 export type SuiteName = (typeof suites)[number]
 
 export interface ProxyOptions {
@@ -22,6 +22,16 @@ export interface GuardsOptions {
   readonly warmUpSeconds: number
   readonly connections: number
   readonly rivals: readonly GuardRivalName[]
+  readonly generator: GeneratorName
+}
+
+export interface PluginsOptions {
+  readonly rounds: number
+  readonly seconds: number
+  readonly warmUpSeconds: number
+  readonly connections: number
+  /** One after another, of each round. */
+  readonly requests: number
   readonly generator: GeneratorName
 }
 
@@ -46,8 +56,9 @@ export type GuardRivalName = (typeof guardRivalNames)[number]
 export type SuiteOptions =
   | { readonly suite: 'proxy'; readonly proxy: ProxyOptions }
   | { readonly suite: 'guards'; readonly guards: GuardsOptions }
+  | { readonly suite: 'plugins'; readonly plugins: PluginsOptions }
   | { readonly suite: 'signing'; readonly signing: SigningOptions }
-  | { readonly suite: Exclude<SuiteName, 'proxy' | 'guards' | 'signing'> }
+  | { readonly suite: Exclude<SuiteName, 'proxy' | 'guards' | 'plugins' | 'signing'> }
 
 export function parseBench(argv: readonly string[]): BenchOptions {
   const { values, positionals } = parse(argv)
@@ -62,10 +73,11 @@ export function parseBench(argv: readonly string[]): BenchOptions {
   return { ...optionsOf(suite, values), json }
 }
 
-const loadOptions = ['rounds', 'seconds', 'warm-up', 'connections', 'rivals', 'generator']
+const loadOptions = ['rounds', 'seconds', 'warm-up', 'connections', 'generator']
 const optionsOfSuite: Partial<Record<SuiteName, readonly string[]>> = {
-  proxy: [...loadOptions, 'bodies'],
-  guards: loadOptions,
+  proxy: [...loadOptions, 'rivals', 'bodies'],
+  guards: [...loadOptions, 'rivals'],
+  plugins: [...loadOptions, 'requests'],
   signing: ['rounds'],
 }
 
@@ -90,6 +102,10 @@ function optionsOf(suite: SuiteName, values: Values): SuiteOptions {
       const connections = whole('connections', values.connections ?? '32', 1)
       return { suite, guards: { ...load(), connections, rivals: rivals.map(name => rivalOf(name, guardRivalNames)) } }
     }
+    case 'plugins': {
+      const connections = whole('connections', values.connections ?? '32', 1)
+      return { suite, plugins: { ...load(), connections, requests: whole('requests', values.requests ?? '5000', 1) } }
+    }
     case 'signing':
       return { suite, signing: { rounds: rounds('300') } }
     case 'memory':
@@ -113,6 +129,7 @@ function parse(argv: readonly string[]) {
         connections: { type: 'string' },
         bodies: { type: 'string' },
         rivals: { type: 'string' },
+        requests: { type: 'string' },
         generator: { type: 'string' },
         json: { type: 'string' },
       },

@@ -2,15 +2,26 @@
 // schedstat counts nanoseconds on the core; /proc/PID/stat would count 10 ms ticks.
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** Nanoseconds on a core since the process began, summed over its threads; null when it is gone. */
-function threadsCpuNs(pid: number): bigint | null {
+/** Nanoseconds on a core since the process began. */
+interface CpuTime {
+  /** Summed over its threads. */
+  readonly cpuNs: bigint
+  /** Of its first thread: in Node, of the loop. */
+  readonly loopNs: bigint
+}
+
+/** Null when it is gone. */
+function cpuTimeOf(pid: number): CpuTime | null {
   try {
-    let total = 0n
+    let cpuNs = 0n
+    let loopNs = 0n
     for (const thread of readdirSync(`/proc/${pid}/task`)) {
       const line = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8')
-      total += BigInt(line.slice(0, line.indexOf(' ')))
+      const threadNs = BigInt(line.slice(0, line.indexOf(' ')))
+      cpuNs += threadNs
+      if (thread === String(pid)) loopNs = threadNs
     }
-    return total
+    return { cpuNs, loopNs }
   } catch {
     return null
   }
@@ -36,7 +47,7 @@ function readStat(pid: number): Stat | null {
 
 export interface Snapshot {
   readonly atNs: bigint
-  readonly processes: ReadonlyMap<number, Stat & { readonly cpuNs: bigint }>
+  readonly processes: ReadonlyMap<number, Stat & CpuTime>
   /** Busy time of all cores in ms, steal included: catches what began and ended between two snapshots. */
   readonly busyMs: number
   /** What children of this process that have ended used, ms: the load generators. */
@@ -53,13 +64,13 @@ function reapedMs(): number {
 
 /** CPU time of every process of the machine. */
 export function takeSnapshot(): Snapshot {
-  const processes = new Map<number, Stat & { cpuNs: bigint }>()
+  const processes = new Map<number, Stat & CpuTime>()
   for (const entry of readdirSync('/proc')) {
     const pid = Number(entry)
     if (!(pid > 0)) continue
     const stat = readStat(pid)
-    const cpuNs = threadsCpuNs(pid)
-    if (stat && cpuNs !== null) processes.set(pid, { ...stat, cpuNs })
+    const time = cpuTimeOf(pid)
+    if (stat && time !== null) processes.set(pid, { ...stat, ...time })
   }
   const cpu = readFileSync('/proc/stat', 'utf8').split('\n', 1)[0]?.trim().split(/\s+/).slice(1).map(Number) ?? []
   const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = cpu
@@ -79,11 +90,16 @@ export function treeOf(root: number, snapshot: Snapshot): number[] {
 }
 
 /** CPU nanoseconds that the given processes used between two snapshots. A process that came later counts from zero. */
-export function cpuBetween(pids: readonly number[], before: Snapshot, after: Snapshot): bigint {
+export function cpuBetween(
+  pids: readonly number[],
+  before: Snapshot,
+  after: Snapshot,
+  of: keyof CpuTime = 'cpuNs',
+): bigint {
   let total = 0n
   for (const pid of pids) {
-    const end = after.processes.get(pid)?.cpuNs
-    if (end !== undefined) total += end - (before.processes.get(pid)?.cpuNs ?? 0n)
+    const end = after.processes.get(pid)?.[of]
+    if (end !== undefined) total += end - (before.processes.get(pid)?.[of] ?? 0n)
   }
   return total
 }

@@ -11,6 +11,8 @@ export interface RunResult {
   readonly cpuUs: number
   /** The same of the process that used most: the worker. */
   readonly workerCpuUs: number
+  /** Of that process, the thread of its loop alone. */
+  readonly loopCpuUs: number
   readonly requests: number
   readonly requestsPerSecond: number
   readonly p50Ms: number
@@ -42,12 +44,14 @@ export async function measureRun(
   if (result.requests === 0) throw new Error(`INVALID: ${gateway.name} answered no request`)
   const tree = treeOf(gateway.running.pid, after)
   const perProcessNs = tree.map(pid => Number(cpuBetween([pid], before, after)))
+  const worker = tree[perProcessNs.indexOf(Math.max(...perProcessNs))]!
   const totalNs = perProcessNs.reduce((sum, ns) => sum + ns, 0)
   const noise = noiseBetween([gateway.running.pid, ...others], before, after)
   const isNoisy = noise.foreignShare > noisy
   return {
     cpuUs: totalNs / 1000 / result.requests,
     workerCpuUs: Math.max(...perProcessNs) / 1000 / result.requests,
+    loopCpuUs: Number(cpuBetween([worker], before, after, 'loopNs')) / 1000 / result.requests,
     requests: result.requests,
     requestsPerSecond: result.requestsPerSecond,
     p50Ms: result.p50Ms,

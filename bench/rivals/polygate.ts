@@ -5,7 +5,7 @@ import { freePort, type Processes } from '../processes.ts'
 import type { Gateway } from './gateway.ts'
 import { scratchFolder } from './template.ts'
 
-const main = join(import.meta.dirname, '..', '..', 'dist', 'main.js')
+export const polygateMain = join(import.meta.dirname, '..', '..', 'dist', 'main.js')
 
 export interface PolygateOptions {
   readonly name?: string
@@ -16,6 +16,7 @@ export interface PolygateOptions {
   readonly routes?: string
   /** Further top-level YAML. */
   readonly more?: string
+  readonly env?: Readonly<Record<string, string>>
 }
 
 export interface Polygate extends Gateway {
@@ -26,7 +27,8 @@ export interface Polygate extends Gateway {
 const everything = `  - { name: bench, match: { path: "/*" }, upstream: bench }\n`
 
 export async function startPolygate(processes: Processes, options: PolygateOptions): Promise<Polygate> {
-  if (!existsSync(main)) throw new Error('dist/main.js is missing: run `npm ci` or `npm run build` at the root first')
+  if (!existsSync(polygateMain))
+    throw new Error('dist/main.js is missing: run `npm ci` or `npm run build` at the root first')
   const [port, adminPort] = [await freePort(), await freePort()]
   const configFile = join(scratchFolder('polygate'), 'polygate.yaml')
   writeFileSync(
@@ -43,8 +45,9 @@ routes:
 ${options.routes ?? everything}`,
   )
   const name = options.name ?? 'polygate'
-  const args = [main, 'run', '--config', configFile]
-  const running = processes.start({ name, command: process.execPath, args, cores: options.cores })
+  const args = [polygateMain, 'run', '--config', configFile]
+  const { cores, env = {} } = options
+  const running = processes.start({ name, command: process.execPath, args, cores, env })
   await running.line(/^ready /)
   return { name, port, adminPort, configFile, running }
 }

@@ -9,9 +9,13 @@ process.on('exit', () => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true })
 })
 
-/** A new folder, in memory where the machine has /dev/shm; removed when this process ends. */
-export function scratchFolder(name: string): string {
-  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), `polygate-bench-${name}-`))
+/**
+ * A new folder, in memory where the machine has /dev/shm; removed when this process ends. `forCode`: code is loaded from
+ * it, which /dev/shm may forbid.
+ */
+export function scratchFolder(name: string, { forCode = false } = {}): string {
+  const inMemory = !forCode && existsSync('/dev/shm')
+  const folder = mkdtempSync(join(inMemory ? '/dev/shm' : tmpdir(), `polygate-bench-${name}-`))
   folders.push(folder)
   return folder
 }

@@ -4,10 +4,10 @@ import { countAdmitted, exactLimit } from '../guards/exact.ts'
 import { startCases, startRivals, type GuardCase } from '../guards/cases.ts'
 import { measureFlood, startFlooded, type FloodResult } from '../guards/flood.ts'
 import { consumerCount } from '../guards/consumers.ts'
+import { measureAdded, type AddedRuns } from '../measure/added.ts'
 import { loadPlace } from '../measure/cores.ts'
-import { runLoad, type LoadOptions } from '../measure/generator.ts'
 import { verdict, writeJson } from '../measure/report.ts'
-import { measureRun, type RunResult } from '../measure/run.ts'
+import type { RunResult } from '../measure/run.ts'
 import { median, spreadPercent, table } from '../measure/statistics.ts'
 import type { GuardsOptions } from '../options.ts'
 import { Processes } from '../processes.ts'
@@ -32,7 +32,7 @@ export async function guardsSuite(options: GuardsOptions, json: string | null): 
     const cases = [...own, ...rivals.cases]
     const others = [upstream.running.pid, flooded.running.pid, ...cases.map(({ gateway }) => gateway.running.pid)]
     const load = { ...place.load, connections: options.connections, seconds: options.seconds }
-    const runs = await measureCases(processes, options, cases, load, others)
+    const runs = await measureAdded(processes, options, cases, load, others, run => run.workerCpuUs)
     const { rounds, warmUpSeconds } = options
     const flood = await measureFlood(processes, flooded, { load, rounds, warmUpSeconds, others })
     const lines = cases.map(one => summarize(one, runs))
@@ -42,42 +42,6 @@ export async function guardsSuite(options: GuardsOptions, json: string | null): 
   } finally {
     await processes.stopAll()
   }
-}
-
-interface Measured {
-  readonly run: RunResult
-  /** Of the worker, over the run without guards just before it; null: it is one without. */
-  readonly addedUs: number | null
-}
-
-type Runs = ReadonlyMap<string, readonly Measured[]>
-
-async function measureCases(
-  processes: Processes,
-  { rounds, warmUpSeconds }: GuardsOptions,
-  cases: readonly GuardCase[],
-  load: Omit<LoadOptions, 'url'>,
-  others: readonly number[],
-): Promise<Runs> {
-  const runs = new Map<string, Measured[]>(cases.map(({ name }) => [name, []]))
-  const measure = async ({ gateway, headers }: GuardCase): Promise<RunResult> => {
-    const target = { ...load, url: `http://127.0.0.1:${gateway.port}/128`, headers: [headers()] }
-    if (warmUpSeconds > 0) await runLoad(processes, { ...target, seconds: warmUpSeconds })
-    return measureRun(processes, gateway, target, others)
-  }
-  for (let round = 1; round <= rounds; round++) {
-    for (const one of cases) {
-      const base = one.name === one.base ? null : cases.find(({ name }) => name === one.base)!
-      // Just before, because neighbours in time share the machine's state: it drifts by more than a guard costs.
-      const before = base === null ? null : await measure(base)
-      const run = await measure(one)
-      runs.get(one.name)!.push({ run, addedUs: before === null ? null : run.workerCpuUs - before.workerCpuUs })
-      const over = before === null ? '' : ` after ${before.workerCpuUs.toFixed(2)} without guards`
-      const figures = `${run.workerCpuUs.toFixed(2)} us${over}, ${run.requestsPerSecond.toFixed(0)}/s`
-      console.error(`round ${round}/${rounds}  ${one.name}: ${figures}${run.noiseText}`)
-    }
-  }
-  return runs
 }
 
 interface Line {
@@ -93,7 +57,7 @@ interface Line {
   readonly noisyRounds: number
 }
 
-function summarize({ name, limitUs }: GuardCase, all: Runs): Line {
+function summarize({ name, limitUs }: GuardCase, all: AddedRuns): Line {
   const measured = all.get(name) ?? []
   const runs = measured.map(({ run }) => run)
   const over = (pick: (run: RunResult) => number): number => median(runs.map(pick))

@@ -12,7 +12,7 @@ import { polygate, temporaryFolder } from './polygate.ts'
 test('what is asked for wrongly: status 2, what was expected, and the usage', async context => {
   const folder = temporaryFolder(context)
   for (const [args, said] of [
-    [[], /found no suite, expected one of proxy, signing, guards, memory, flat, idle, reload, start\n/],
+    [[], /found no suite, expected one of proxy, signing, guards, plugins, memory, flat, idle, reload, start\n/],
     [['proxi'], /found "proxi", expected one of proxy,/],
     [['proxy', 'flat'], /found "proxy" "flat", expected one of proxy,/],
     [['constructor'], /found "constructor", expected one of proxy,/],
@@ -24,6 +24,8 @@ test('what is asked for wrongly: status 2, what was expected, and the usage', as
     [['guards', '--rivals', 'haproxy-64k'], /--rivals: found haproxy-64k, expected some of nginx, haproxy\n/],
     [['guards', '--connections', '1,32'], /--connections: found "1,32", expected a whole number from 1\n/],
     [['guards', '--bodies', '128'], /--bodies: no option of guards\n/],
+    [['plugins', '--rivals', 'nginx'], /--rivals: no option of plugins\n/],
+    [['plugins', '--requests', '0'], /--requests: found "0", expected a whole number from 1\n/],
     [['signing', '--rounds', '0'], /--rounds: found "0", expected a whole number from 1\n/],
     [['signing', '--seconds', '1'], /--seconds: no option of signing\n/],
     [['flat', '--rounds', '1'], /--rounds: no option of flat\n/],
@@ -99,4 +101,29 @@ test('a short run of guards against no rivals', async context => {
   for (const one of written.results) assert.ok(one.workerCpuUs > 0, one.case)
   assert.equal(Object.values(written.flood.costUs).filter(us => us > 0).length, 4)
   assert.equal(Object.values(written.flood.p99Ms).filter(ms => ms > 0).length, 3)
+})
+
+test('a short run of plugins', async context => {
+  const folder = temporaryFolder(context)
+  const short = ['--rounds', '1', '--seconds', '1', '--warm-up', '0', '--connections', '4', '--requests', '100']
+  const environment = { INIT_CWD: packageRoot, CARGO_NET_OFFLINE: 'true' }
+  const { status, output, errors } = await polygate(
+    ['bench', 'plugins', ...short, '--json', 'out.json'],
+    folder,
+    environment,
+  )
+  assert.ok(status === 0 || status === 1, errors)
+  assert.match(output, /^js worker +\d+\.\d\d /m)
+  assert.match(output, /^(ok  |OVER)  js worker: p50 that a call adds, one in flight: -?\d+ us \(limit 60 us\)$/m)
+  const { results } = JSON.parse(readFileSync(join(folder, 'out.json'), 'utf8')) as {
+    results: { case: string; loopCpuUs: number; addedUs: number | null; limitUs: number | null }[]
+  }
+  assert.deepEqual(
+    results.map(one => one.case),
+    ['no plugin', 'js inline', 'js worker', 'rust'],
+  )
+  for (const one of results) {
+    assert.ok(one.loopCpuUs > 0, one.case)
+    assert.equal(one.addedUs === null, one.limitUs === null, one.case)
+  }
 })

@@ -12,18 +12,23 @@ export const usage = `usage: polygate bench SUITE [OPTIONS]
   proxy    CPU per request, rate, latency, memory; beside nginx and haproxy where they are installed
   signing  nanoseconds of a signature, a token, a key, a limit's decision, from JavaScript through the addon
   guards   CPU that guards add to a whole request; a flood of forged signatures; one limit counted by two workers
+  plugins  CPU, and time, that one plugin adds to a whole request, in each runtime
   memory   2 GiB bodies through a slow reader, both ways: how far a worker grows
   flat     1,000,000 requests: memory after the first 100,000 and at the end
   idle     10,000 idle keep-alive connections: memory of each
   reload   ten reloads under load: failed requests
   start    from the command to the first answer
 
+options of proxy, guards and plugins:
+  --rounds N (3)  --seconds N (5)  --warm-up N (2)  --generator autocannon|wrk (autocannon)
 options of proxy and guards:
-  --rounds N (3)  --seconds N (5)  --warm-up N (2)  --rivals A,B (nginx,haproxy)  --generator autocannon|wrk (autocannon)
+  --rivals A,B (nginx,haproxy)
 options of proxy:
   --connections A,B (1,32,256)  --bodies A,B (128,65536)
-options of guards:
+options of guards and plugins:
   --connections N (32)
+options of plugins:
+  --requests N (5000)
 options of signing:
   --rounds N (300)
 options of all:
