@@ -36,6 +36,7 @@ test('usage', async context => {
     ['GET', 'nothing'],
     ['GET', '/', 'more'],
     ['GET', '/', '--format', 'xml'],
+    ['GET', '/', '--from', 'localhost'],
   ]) {
     const { status, output, errors } = await polygate(['explain', ...args], folder)
     assert.deepEqual([status, output], [2, ''], args.join(' '))
@@ -196,4 +197,51 @@ routes:
     'jwt guard: a token in cookie session, HS256, by a key of the configuration, else 401; the upstream gets sub as x-user'
   assert.ok(output.includes(`any of: ${first}; or ${second}\n`), output)
   assert.doesNotMatch(output, new RegExp(secret))
+})
+
+test('nothing that is a credential by its name is shown', async context => {
+  const text = `listen: [{ port: 0 }]
+consumers: { alice: { keys: [ a-key-of-alice ] } }
+upstreams: { echo: { peers: [{ url: "http://127.0.0.1:9000" }] } }
+routes:
+  - name: a
+    match: { path: /a }
+    upstream: echo
+    requestHeaders: { set: { authorization: Bearer-of-the-upstream, x-env: test }, append: { x-api-key: key-of-the-upstream } }
+    guards: [ { key: { query: ticket } } ]
+  - { name: old, match: { path: /old }, redirect: { to: /a } }
+`
+  const folder = folderWith(context, text)
+  const { output } = await polygate(['explain', 'GET', '/a?ticket=a-key-of-alice&token=b&page=2'], folder)
+  assert.match(output, /^request {2}GET host localhost path \/a query ticket=\*&token=\*&page=2$/m)
+  assert.match(output, /^runs {5}forwards GET \/a\?ticket=\*&token=\*&page=2 to upstream echo /m)
+  assert.match(output, /^runs {5}sets authorization: \*\nruns {5}sets x-env: test\nruns {5}appends x-api-key: \*$/m)
+  assert.match(output, /^decides {2}key admitted: goes on as alice$/m)
+  const json = await polygate(['explain', 'GET', '/a?ticket=a-key-of-alice', '--format', 'json'], folder)
+  assert.deepEqual((JSON.parse(json.output) as { decision: unknown }).decision, {
+    outcomes: ['key admitted'],
+    consumer: 'alice',
+    refused: null,
+    open: [],
+  })
+  const redirected = await polygate(['explain', 'GET', '/old?token=secret-token'], folder)
+  assert.match(redirected.output, /^runs {5}redirects \d+ to \/a\?token=\*$/m)
+  for (const text of [output, json.output, redirected.output]) {
+    assert.doesNotMatch(text, /of-the-upstream|a-key-of-alice|secret-token/)
+  }
+})
+
+test('keys of a URL are not fetched', async context => {
+  const guarded = `listen: [{ port: 0 }]
+routes: [ { name: a, match: {}, respond: {}, guards: [ { jwt: { jwks: "https://a.example/jwks", algorithms: [ RS256 ] } } ] } ]
+`
+  const folder = folderWith(context, guarded)
+  const token = `${Buffer.from('{"alg":"RS256"}').toString('base64url')}.e30.AA`
+  const { output } = await polygate(['explain', 'GET', '/', '-H', `authorization: Bearer ${token}`], folder)
+  assert.match(
+    output,
+    /^decides {2}jwt no keys: goes on; not asked here: the token: its keys are fetched by a running gateway$/m,
+  )
+  const none = await polygate(['explain', 'GET', '/'], folder)
+  assert.match(none.output, /^decides {2}jwt missing: 401 unauthorized$/m)
 })

@@ -1,6 +1,8 @@
-// `polygate explain METHOD URL`: which route a request takes, why the others do not, and what would run. The head is
-// read by the same native code as a real one, so that what is refused there is refused here.
+// `polygate explain METHOD URL`: which route a request takes, why the others do not, what would run, and what the guards say
+// of it. The head is read by the same native code as a real one, so that what is refused there is refused here.
+import { isIP } from 'node:net'
 import { parseArgs } from 'node:util'
+import { secretParametersOf } from '../config/checks.ts'
 import { ConfigErrors, findConfigFile, loadConfig } from '../config/load.ts'
 import type {
   CheckPlan,
@@ -17,16 +19,20 @@ import type {
 import type { Explanation } from '../gateway/match/explain.ts'
 import { compileRouter } from '../gateway/match/router.ts'
 import { compileRedirect, compileTarget } from '../gateway/match/target.ts'
+import { masked } from '../shared/masked-query.ts'
 import { native } from '../shared/native.ts'
 import type { LimitWindow } from '../shared/native-limits.ts'
 import { HeadInfo, headRefusals, methodNames } from '../shared/native-heads.ts'
 import { checkRoute } from './check.ts'
+import { decide, type Decision } from './decide.ts'
 
 export const usage = `usage: polygate explain METHOD URL [-H 'name: value']... [--config FILE] [--format text|json]
 
-Says which route a request takes, why the others do not, and what would run.
+Says which route a request takes, why the others do not, what would run, and what the route's guards say of it. Nothing
+is counted or remembered, and no credential is shown.
 
   -H, --header LINE    a request header, may be repeated
+      --from ADDRESS   the client's address; default: 127.0.0.1
   -c, --config FILE    default: polygate.yaml, polygate.yml or polygate.json in the current folder
       --format FORMAT  text (default) or json
 
@@ -48,6 +54,17 @@ interface Told {
   readonly refused: string | null
   readonly explanation: Explanation | null
   readonly runs: readonly string[]
+  readonly decision: Decision | null
+}
+
+/** What the command line says of the request. */
+interface Asked {
+  readonly method: string
+  readonly scheme: 'http' | 'https'
+  readonly host: string
+  readonly target: string
+  readonly lines: readonly string[]
+  readonly from: string
 }
 
 export function main(args: string[]): Promise<number> {
@@ -56,38 +73,35 @@ export function main(args: string[]): Promise<number> {
     allowPositionals: true,
     options: {
       header: { type: 'string', short: 'H', multiple: true, default: [] },
+      from: { type: 'string', default: '127.0.0.1' },
       config: { type: 'string', short: 'c' },
       format: { type: 'string', default: 'text' },
     },
   })
   const [method, text, ...more] = positionals
   const url = text === undefined ? null : urlOf(text)
-  if (method === undefined || url === null || more.length > 0 || !['text', 'json'].includes(values.format)) {
+  const isSound = isIP(values.from) !== 0 && ['text', 'json'].includes(values.format)
+  if (method === undefined || url === null || more.length > 0 || !isSound) {
     process.stderr.write(`${usage}\n`)
     return Promise.resolve(2)
   }
-  return Promise.resolve(explain(method, url, values.header, values.config, values.format === 'json'))
+  return explain({ method, ...url, lines: values.header, from: values.from }, values.config, values.format === 'json')
 }
 
 /** `https://host/path`, or a path alone. The path is kept as it was typed: URL would normalise it. */
-function urlOf(text: string): { host: string; target: string } | null {
-  if (text.startsWith('/')) return { host: 'localhost', target: text }
-  const parts = /^https?:\/\/([^/?#]+)([^#]*)$/i.exec(text)
+function urlOf(text: string): Pick<Asked, 'scheme' | 'host' | 'target'> | null {
+  if (text.startsWith('/')) return { scheme: 'http', host: 'localhost', target: text }
+  const parts = /^(https?):\/\/([^/?#]+)([^#]*)$/i.exec(text)
   if (parts === null) return null
-  const [, host = '', rest = ''] = parts
-  return { host, target: rest.startsWith('/') ? rest : `/${rest}` }
+  const [, scheme = '', host = '', rest = ''] = parts
+  const target = rest.startsWith('/') ? rest : `/${rest}`
+  return { scheme: scheme.toLowerCase() === 'https' ? 'https' : 'http', host, target }
 }
 
-function explain(
-  method: string,
-  url: { host: string; target: string },
-  lines: string[],
-  named: string | undefined,
-  json: boolean,
-): number {
+async function explain(asked: Asked, named: string | undefined, json: boolean): Promise<number> {
   try {
     const { plan } = loadConfig(findConfigFile(named), process.env, checkRoute)
-    const told = tell(plan, method, url, lines)
+    const told = await tell(plan, asked)
     process.stdout.write(json ? `${JSON.stringify({ ...told, routes: routesOf(plan, told) })}\n` : textOf(plan, told))
     return 0
   } catch (error) {
@@ -97,14 +111,16 @@ function explain(
   }
 }
 
-function tell(plan: Plan, method: string, url: { host: string; target: string }, lines: readonly string[]): Told {
+async function tell(plan: Plan, { method, scheme, host, target, lines, from }: Asked): Promise<Told> {
   const { maxHeadBytes, maxHeaders } = plan.limits
   const heads = new (native().RequestHeads)({ slots: 1, maxHeadBytes, maxHeaders })
-  const host = lines.some(line => /^host\s*:/i.test(line)) ? [] : [`host: ${url.host}`]
-  const head = [`${method} ${url.target} HTTP/1.1`, ...host, ...lines, '', ''].join('\r\n')
+  const hosts = lines.some(line => /^host\s*:/i.test(line)) ? [] : [`host: ${host}`]
+  const head = [`${method} ${target} HTTP/1.1`, ...hosts, ...lines, '', ''].join('\r\n')
   const refusal = heads.takeText(0, head)
-  if (refusal !== 0)
-    return { request: null, refused: headRefusals[refusal]?.detail ?? 'malformed', explanation: null, runs: [] }
+  if (refusal !== 0) {
+    const refused = headRefusals[refusal]?.detail ?? 'malformed'
+    return { request: null, refused, explanation: null, runs: [], decision: null }
+  }
   const textAt = (offset: number, length: number): string => {
     const from = heads.info[offset]!
     return heads.slab.latin1Slice(from, from + heads.info[length]!)
@@ -119,12 +135,12 @@ function tell(plan: Plan, method: string, url: { host: string; target: string },
     heads.header(0, name),
   )
   const route = plan.routes[explanation.route]
-  return {
-    request,
-    refused: null,
-    explanation,
-    runs: route === undefined ? [] : runsOf(plan, route, request, explanation),
-  }
+  const isGuarded = route !== undefined && !explanation.preflight
+  const decision = isGuarded ? await decide(plan, route, { heads, ...request, scheme, from }) : null
+  // What guards have read is not shown.
+  const shown = { ...request, query: masked(`?${request.query}`, secretParametersOf(plan)).slice(1) }
+  const runs = route === undefined ? [] : runsOf(plan, route, shown, explanation)
+  return { request: shown, refused: null, explanation, runs, decision }
 }
 
 function runsOf(plan: Plan, route: RoutePlan, request: Request, { captures, preflight }: Explanation): string[] {
@@ -238,11 +254,23 @@ const windowText = ({ kind, limit, periodMs, burst }: LimitWindow): string =>
     ? `${limit} in ${periodMs / 1000} s${burst === limit ? '' : `, ${burst} at once`}`
     : `${limit} a calendar ${kind}`
 
+/** Headers that by their names carry a credential of the gateway's own. */
+const secretName = /auth|cookie|credential|key|password|secret|session|signature|token/i
+const shownValue = (name: string, value: string): string => (secretName.test(name) ? '*' : value)
+
 const editsOf = (edits: HeaderEditsPlan | null, where: string): string[] => [
-  ...(edits?.set ?? []).map(([name, value]) => `sets ${name}: ${value}${where}`),
-  ...(edits?.append ?? []).map(([name, value]) => `appends ${name}: ${value}${where}`),
+  ...(edits?.set ?? []).map(([name, value]) => `sets ${name}: ${shownValue(name, value)}${where}`),
+  ...(edits?.append ?? []).map(([name, value]) => `appends ${name}: ${shownValue(name, value)}${where}`),
   ...(edits?.remove ?? []).map(name => `removes ${name}${where.replace(' to ', ' from ')}`),
 ]
+
+/** `key admitted: goes on as alice`, and what is left to a running gateway. */
+function decisionText({ outcomes, consumer, refused, open }: Decision): string {
+  const said = outcomes.length === 0 ? '' : `${outcomes.join(', ')}: `
+  if (refused !== null) return `${said}${refused.status} ${refused.code}`
+  const rest = open.length === 0 ? '' : `; not asked here: ${open.join(', ')}`
+  return `${said}goes on${consumer === null ? '' : ` as ${consumer}`}${rest}`
+}
 
 /** The explanation's routes with their names. */
 const routesOf = (plan: Plan, { explanation }: Told): unknown[] =>
@@ -251,7 +279,7 @@ const routesOf = (plan: Plan, { explanation }: Told): unknown[] =>
     return { name, source, reason, detail }
   })
 
-function textOf(plan: Plan, { request, refused, explanation, runs }: Told): string {
+function textOf(plan: Plan, { request, refused, explanation, runs, decision }: Told): string {
   if (request === null || explanation === null) return `refused with 400: ${refused}\n`
   const lines = [
     `request  ${request.method} host ${request.host || '(none)'} path ${request.path}${request.query === '' ? '' : ` query ${request.query}`}`,
@@ -267,6 +295,7 @@ function textOf(plan: Plan, { request, refused, explanation, runs }: Told): stri
     lines.push(`route    ${chosen.name} (${chosen.source})`)
     for (const [name, value] of explanation.captures) lines.push(`         {${name}} = ${value}`)
     for (const run of runs) lines.push(`runs     ${run}`)
+    if (decision !== null) lines.push(`decides  ${decisionText(decision)}`)
   }
   for (const { route, reason, detail } of explanation.routes) {
     if (reason === null) continue

@@ -1,6 +1,6 @@
 // The checks among a route's guards, wherever they stand: for those who must know what a route looks at (which credentials
-// to hide from the upstream and the log), and not in which order. Used by the stages forward and record,
-// by control and by the compiler.
+// to hide from the upstream and the log), and not in which order. Used by the stages forward and record, by control, the
+// compiler and `explain`.
 import type { CheckPlan, ConcurrencyGuardPlan, GuardPlan, LimitGuardPlan, OwnLimitsGuardPlan, Plan } from './plan.ts'
 
 /** Whether it counts, so that it needs the file of `counting`. */
@@ -20,6 +20,19 @@ const remembers = (check: CheckPlan): boolean => check.kind === 'signature' && c
 
 export const checksOf = (guards: readonly GuardPlan[]): readonly CheckPlan[] =>
   guards.flatMap(guard => (guard.kind === 'any' ? guard.of.flat() : [guard]))
+
+/** Parameters of queries that carry credentials, in lower case: no log shows their values. */
+export const secretParametersOf = ({ routes }: Pick<Plan, 'routes'>): ReadonlySet<string> =>
+  new Set(
+    routes.flatMap(({ guards }) =>
+      checksOf(guards).flatMap(check => {
+        if (check.kind === 'signature') return check.parameters.map(name => name.toLowerCase())
+        return (check.kind === 'key' || check.kind === 'jwt') && check.from === 'query'
+          ? [check.name.toLowerCase()]
+          : []
+      }),
+    ),
+  )
 
 /** Limits beside one another, which are decided together; other guards by themselves. */
 export function runsOfLimits(plans: readonly GuardPlan[]): readonly (readonly GuardPlan[])[] {

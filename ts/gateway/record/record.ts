@@ -1,6 +1,6 @@
 // The record stage: counts a request and writes its access log line, after the last byte. Called by the pipeline for
 // every exchange that ends, whatever its end.
-import { checksOf } from '../../config/checks.ts'
+import { secretParametersOf } from '../../config/checks.ts'
 import type { Plan } from '../../config/plan.ts'
 import { outcomeText } from '../../shared/guard-outcomes.ts'
 import type { NativeExchanges } from '../../shared/native.ts'
@@ -24,16 +24,7 @@ export interface RecordOptions {
 
 export function recordStage(options: RecordOptions): (exchange: Exchange) => void {
   const { plan, heads, exchanges, metrics, worker, accessLog } = options
-  const secretParameters = new Set(
-    plan.routes.flatMap(({ guards }) =>
-      checksOf(guards).flatMap(check => {
-        if (check.kind === 'signature') return check.parameters.map(name => name.toLowerCase())
-        return (check.kind === 'key' || check.kind === 'jwt') && check.from === 'query'
-          ? [check.name.toLowerCase()]
-          : []
-      }),
-    ),
-  )
+  const secretParameters = secretParametersOf(plan)
   return exchange => {
     // An answer of our own begins and ends in one batch, for which the time stands still.
     const nowMs = exchange.upstream < 0 ? performance.now() : turnNowMs()
