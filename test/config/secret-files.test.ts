@@ -1,6 +1,7 @@
 // A secret may stand in a file: `{ file: NAME }` wherever the language takes the text of one. Pins what such a file may
 // hold, that no error shows it, and that everything else (rules, digests, plan) reads it as if it stood in the text.
 import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -195,6 +196,75 @@ test('a file that everybody can read is used, with a warning that has its place'
   assert.deepEqual(load(withKeys('[ { file: open.key } ]')).warnings, [])
 })
 
+const withGuards = (
+  signing: string,
+  key = 'secret: a-secret-for-tokens-of-32-bytes-or-more',
+): string => `listen: [{ port: 8080 }]
+consumers: { alice: { signing: [ { scheme: mashery-sha256, keyId: a, ${signing} } ] } }
+routes:
+  - { name: s, match: { path: /s }, respond: {}, guards: [ { signature: { scheme: mashery-sha256 } } ] }
+  - { name: t, match: { path: /t }, respond: {}, guards: [ { jwt: { keys: [ { ${key} } ], algorithms: [ HS256 ] } } ] }
+`
+
+test('where a key has a name for its file, the mapping is the same: bytes, encodings, what is kept of it', () => {
+  const bytes = Buffer.from([0xff, 0x00, 0x80, 0x0a])
+  const file = written('signing.secret', bytes)
+  const token = written('token.secret', `${Buffer.alloc(32, 7).toString('base64')}\n`)
+  const planOf = (form: (name: string) => string): LoadedConfig['plan'] =>
+    load(withGuards(form('signing.secret'), `${form('token.secret')}, encoding: base64`)).plan
+  const plan = planOf(name => `secret: { file: ${name} }`)
+  assert.deepEqual(
+    plan,
+    planOf(name => `secretFile: ${name}`),
+  )
+  const [signing, jwt] = plan.secrets
+  assert.deepEqual([signing!.file, jwt!.file], [file, token])
+  assert.deepEqual(Buffer.from(signing!.value, 'base64'), bytes.subarray(0, -1))
+  assert.deepEqual(Buffer.from(jwt!.value, 'base64'), Buffer.alloc(32, 7))
+  for (const name of [file, token]) assert.ok(filesNamedBy(plan).includes(name), name)
+})
+
+test('a public key in a file, by either name', () => {
+  written('key.pem', generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }), 0o644)
+  const planOf = (key: string): LoadedConfig['plan'] =>
+    load(`listen: [{ port: 8080 }]
+consumers: { alice: { signing: [ { scheme: rfc9421, keyId: a, algorithm: ed25519, ${key} } ] } }
+routes: [ { name: t, match: {}, respond: {}, guards: [ { signature: { scheme: rfc9421 } } , { jwt: { keys: [ { ${key} } ], algorithms: [ EdDSA ] } } ] } ]
+`).plan
+  assert.deepEqual(planOf('publicKey: { file: key.pem }'), planOf('publicKeyFile: key.pem'))
+})
+
+test('the mapping in the place of a signing secret: what is wrong with it, and a warning where everybody may read it', () => {
+  const file = written('signing.secret', 'of-alice', 0o644)
+  const blank = written('blank', ' \n')
+  for (const form of ['secret: { file: signing.secret }', 'secretFile: signing.secret']) {
+    const { warnings } = load(withGuards(form))
+    assert.deepEqual(
+      warnings.map(warning => formatError(warning).replace(/^.*alice/, 'alice')),
+      ['alice.signing[0].secretFile: file "signing.secret": everybody may read it (mode 644), expected 600'],
+    )
+  }
+  written('signing.secret', 'of-alice')
+  assert.deepEqual(load(withGuards('secretFile: signing.secret')).warnings, [])
+  for (const [form, reason] of [
+    ['secret: { file: none }', 'secretFile: file "none": no such file'],
+    [`secret: { file: ${blank} }`, 'secretFile: the file holds something else, expected a secret that is not blank'],
+    ['secret: { file: [] }', 'secretFile: found an empty list, expected a text'],
+    [
+      `secret: { file: ${file}, mode: 600 }`,
+      'secret.mode: found beside file, expected { file: NAME } alone, in the place of the secret itself',
+    ],
+    [`secret: { files: ${file} }`, 'secret: found a mapping, expected a text, or { file: NAME } alone'],
+  ] as const) {
+    const [first] = reasons(withGuards(form))
+    assert.equal(first, `consumers.alice.signing[0].${reason}`, form)
+  }
+  const both = reasons(withGuards(`secret: { file: ${file} }, secretFile: ${file}`))
+  assert.deepEqual(both, [
+    'consumers.alice.signing[0].secretFile: found beside secret, expected exactly one of secret, secretFile, publicKey, publicKeyFile',
+  ])
+})
+
 test('editors know the form', () => {
   const judge = new Ajv({ strict: true, allowUnionTypes: true, strictRequired: false }).compile(configJsonSchema())
   for (const [keys, good] of [
@@ -206,4 +276,8 @@ test('editors know the form', () => {
   ] as const) {
     assert.equal(judge(parse(withKeys(keys))), good, keys)
   }
+  for (const form of ['secret: { file: a }', 'secretFile: a', 'secret: a', 'publicKey: { file: a }']) {
+    assert.equal(judge(parse(withGuards(form, form))), true, form)
+  }
+  assert.equal(judge(parse(withGuards('secret: { file: a }, secretFile: a'))), false)
 })

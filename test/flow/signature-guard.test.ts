@@ -35,7 +35,7 @@ consumers:
       - { scheme: mashery-md5, keyId: ${alice.key}, secret: ${Buffer.from(alice.secret).toString('hex')}, encoding: hex }
       - { scheme: mashery-sha256, keyId: ${old.key}, secret: ${old.secret}, notAfter: "2001-01-01T00:00:00Z" }
       - { scheme: mashery-sha256, keyId: ${later.key}, secret: ${later.secret}, notBefore: 2999-01-01 }
-  bob: { signing: [ { scheme: mashery-sha256, keyId: ${bob.key}, secretFile: "${folder}/bob.secret" } ] }
+  bob: { signing: [ { scheme: mashery-sha256, keyId: ${bob.key}, secret: { file: "${folder}/bob.secret" } } ] }
 `
 
 describe('the signature guard, with Mashery', () => {

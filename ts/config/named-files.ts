@@ -10,6 +10,7 @@ import { socketPath } from './formats.ts'
 import { child, describe, entriesOf, itemsOf, textOf, type Node } from './nodes.ts'
 import { trailOf, under, type Problems, type Trail } from './problems.ts'
 import { placedChecks } from './rules/placed-checks.ts'
+import { readableByAll } from './secret-files.ts'
 
 export interface NamedFile {
   /** SHA-256 of the content, hex. */
@@ -46,9 +47,9 @@ export function loadNamedFiles(root: Node, folder: string, problems: Problems): 
   }
   for (const [name, { node: consumer }] of entriesOf(child(root, 'consumers'))) {
     for (const [index, key] of itemsOf(child(consumer, 'signing')).entries()) {
-      for (const file of ['secretFile', 'publicKeyFile']) {
-        reader.whole(child(key, file), trailOf('consumers', name, 'signing', index, file))
-      }
+      const trail = trailOf('consumers', name, 'signing', index)
+      reader.secret(child(key, 'secretFile'), under(trail, 'secretFile'))
+      reader.whole(child(key, 'publicKeyFile'), under(trail, 'publicKeyFile'))
     }
   }
   for (const [index, route] of itemsOf(child(root, 'routes')).entries()) {
@@ -56,9 +57,9 @@ export function loadNamedFiles(root: Node, folder: string, problems: Problems): 
       if (kind !== 'jwt') continue
       reader.whole(child(node, 'jwksFile'), under(trail, 'jwksFile'))
       for (const [at, key] of itemsOf(child(node, 'keys')).entries()) {
-        for (const name of ['secretFile', 'publicKeyFile']) {
-          reader.whole(child(key, name), under(under(under(trail, 'keys'), at), name))
-        }
+        const place = under(under(trail, 'keys'), at)
+        reader.secret(child(key, 'secretFile'), under(place, 'secretFile'))
+        reader.whole(child(key, 'publicKeyFile'), under(place, 'publicKeyFile'))
       }
     }
   }
@@ -121,6 +122,14 @@ class FileReader {
   /** What is in it, rules say. */
   whole(node: Node | undefined, trail: Trail | null): void {
     this.#read(node, trail)
+  }
+
+  /** The same, with a warning where everybody may read it. */
+  secret(node: Node | undefined, trail: Trail | null): void {
+    if (!node || this.#read(node, trail) === null) return
+    const status = statSync(resolve(this.#folder, textOf(node)!), { throwIfNoEntry: false })
+    const warning = readableByAll(`file ${describe(node)}`, status?.mode ?? 0)
+    if (warning !== null) this.#problems.warn(node.offset, trail, warning)
   }
 
   /** A file that the gateway makes itself needs a folder. */

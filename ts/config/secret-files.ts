@@ -1,6 +1,8 @@
 // Secrets that stand in files: `{ file: NAME }` in the place of a text whose shape takes one (`orFile`). Called by load
 // before anything else reads the tree: the mapping is replaced by the text that the file holds, so that validation, rules
-// and compiler need not know where a secret came from. Must not print what a file holds.
+// and compiler need not know where a secret came from. Where the language has a key of its own for the file as well
+// (`secretFile` beside `secret`), it is that key written otherwise: such a file may hold bytes, and is read again for a plan
+// that comes from disk. Must not print what a file holds.
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { readFailure } from './files.ts'
@@ -48,7 +50,7 @@ class SecretReader {
       case 'map':
         return this.#entries(node, trail, () => shape.value)
       case 'object':
-        return this.#entries(node, trail, key => (Object.hasOwn(shape.keys, key) ? shape.keys[key] : undefined))
+        return this.#entries(withFileKeys(shape, node), trail, key => shapeOf(shape, key))
       case 'toggle':
         return this.walk(shape.on, node, trail)
       case 'either': {
@@ -99,13 +101,34 @@ class SecretReader {
       return broken
     }
     this.files.add(file)
-    if ((read.mode & 0o004) !== 0) {
-      const mode = (read.mode & 0o777).toString(8)
-      this.#problems.warn(nameNode.offset, inside, `${called}: everybody may read it (mode ${mode}), expected 600`)
-    }
+    const warning = readableByAll(called, read.mode)
+    if (warning !== null) this.#problems.warn(nameNode.offset, inside, warning)
     return { kind: 'scalar', offset: nameNode.offset, value: read.text, from: called }
   }
 }
+
+const shapeOf = ({ keys }: ObjectShape, key: string): Shape | undefined =>
+  Object.hasOwn(keys, key) ? keys[key] : undefined
+
+/** `secret: { file: NAME }` becomes `secretFile: NAME`, where there is such a key and it is not written as well. */
+function withFileKeys(shape: ObjectShape, node: Node): Node {
+  if (node.kind !== 'map') return node
+  const entries = [...node.entries].map(([key, entry]): [string, Entry] => {
+    const known = shapeOf(shape, key)
+    const fileKey = `${key}File`
+    const isFile = known?.kind === 'text' && known.orFile === true && entry.node.kind === 'map'
+    if (!isFile || shapeOf(shape, fileKey) === undefined || has(node, fileKey)) return [key, entry]
+    const named = child(entry.node, 'file')
+    return named === undefined || entry.node.entries.size > 1
+      ? [key, entry]
+      : [fileKey, { keyOffset: entry.keyOffset, node: named }]
+  })
+  return entries.every(([key]) => node.entries.has(key)) ? node : { ...node, entries: new Map(entries) }
+}
+
+/** The warning for a file of a secret that everybody can read; null: not everybody can. */
+export const readableByAll = (called: string, mode: number): string | null =>
+  (mode & 0o004) === 0 ? null : `${called}: everybody may read it (mode ${(mode & 0o777).toString(8)}), expected 600`
 
 type Read = { readonly wrong: string } | { readonly wrong: null; readonly text: string; readonly mode: number }
 

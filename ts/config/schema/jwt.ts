@@ -24,10 +24,11 @@ const key = object(
     secret: text('A shared secret, for HS256, HS384 and HS512: at least 32, 48 or 64 bytes.', {
       optional: true,
       secret: true,
+      orFile: true,
       check: oneLine,
       examples: ['${JWT_SECRET}'],
     }),
-    secretFile: text('File that holds the secret; a line end behind it does not count.', {
+    secretFile: text('The same as secret: { file: NAME }.', {
       optional: true,
       check: fileName,
       examples: ['./keys/jwt-secret'],
@@ -35,9 +36,10 @@ const key = object(
     encoding: word('How the secret is written.', secretEncodings, { default: 'text', examples: ['base64'] }),
     publicKey: text('A public key or certificate in PEM.', {
       optional: true,
+      orFile: true,
       examples: ['-----BEGIN PUBLIC KEY-----\n...'],
     }),
-    publicKeyFile: text('File of a public key or certificate in PEM.', {
+    publicKeyFile: text('The same as publicKey: { file: NAME }.', {
       optional: true,
       check: fileName,
       examples: ['./keys/issuer.pem'],

@@ -24,8 +24,13 @@ export const secretKeys = {
     check: signatureKeyId,
     examples: ['5bcef48a3f03d311'],
   }),
-  secret: text('The secret that both sides have.', { optional: true, secret: true, examples: ['${ALICE_SECRET}'] }),
-  secretFile: text('File that holds the secret; a line end behind it does not count.', {
+  secret: text('The secret that both sides have.', {
+    optional: true,
+    secret: true,
+    orFile: true,
+    examples: ['${ALICE_SECRET}'],
+  }),
+  secretFile: text('The same as secret: { file: NAME }.', {
     optional: true,
     check: fileName,
     examples: ['/run/secrets/alice'],
@@ -45,8 +50,12 @@ export const signing = list(
     {
       scheme,
       ...secretKeys,
-      publicKey: text('The public key, in PEM.', { optional: true, examples: ['${ALICE_PUBLIC_KEY}'] }),
-      publicKeyFile: text('File that holds the public key, in PEM.', {
+      publicKey: text('The public key, in PEM.', {
+        optional: true,
+        orFile: true,
+        examples: ['${ALICE_PUBLIC_KEY}'],
+      }),
+      publicKeyFile: text('The same as publicKey: { file: NAME }.', {
         optional: true,
         check: fileName,
         examples: ['./keys/alice.pem'],
