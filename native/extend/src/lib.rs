@@ -6,16 +6,20 @@
 mod exchange;
 mod failure;
 mod host;
+mod lua;
 mod native;
 mod plugin;
 mod reply;
 mod request;
+mod store;
 
 pub use exchange::{Answer, Carried, Facts, Pair, SlotRequest, Written};
 pub use failure::{Failure, FailureCause};
 pub use host::{Host, Level, LogLine};
+pub use lua::{LuaPlugin, LuaSource};
 pub use native::{NativePlugin, NativeSource};
 pub use plugin::Plugin;
 pub use polygate_head::{EditKind, EditRefusal};
 pub use reply::Reply;
 pub use request::{Headers, Hook, Request, Response};
+pub use store::{Store, StoreRefusal};
