@@ -66,8 +66,13 @@ test('its cases, tested and measured as its lines say', t => {
 
 const greetings = readdirSync(join(root, 'plugins/examples')).filter(name => name.startsWith('greeting-'))
 
+/** Why an example cannot run in a gateway yet, and what runs it instead. */
+const notYet: Readonly<Record<string, string>> = {
+  'greeting-lua': 'the gateway does not call Luau yet: native/extend/tests/lua/examples.rs does',
+}
+
 for (const example of greetings) {
-  test(`the example ${example}`, async t => {
+  test(`the example ${example}`, { skip: notYet[example] ?? false }, async t => {
     const folder = mkdtempSync(join(tmpdir(), 'polygate-example-'))
     t.after(() => rmSync(folder, { recursive: true, force: true }))
     cpSync(join(root, 'plugins/examples', example), folder, { recursive: true })
