@@ -173,6 +173,16 @@ impl<'a> SlotRequest<'a> {
         Self { head, edits, carried, facts }
     }
 
+    /// In which the plugin has it.
+    pub fn hook(&self) -> Hook {
+        self.facts.hook
+    }
+
+    /// As [`Carried::take_failure`].
+    pub fn take_failure(&mut self) -> Option<Box<[u8]>> {
+        self.carried.take_failure()
+    }
+
     fn edited(&self) -> EditedHead<'_> {
         EditedHead::new(self.head, Some(self.edits))
     }

@@ -37,9 +37,27 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Of a reason, and of a stack.
+    pub const MAX_BYTES: usize = 4096;
+
     /// A failure without a stack.
     pub fn new(cause: FailureCause, reason: impl Into<String>) -> Self {
         Self { cause, reason: reason.into(), stack: String::new() }
+    }
+
+    /// With no more of reason and stack than [`Failure::MAX_BYTES`] each: a plugin writes them.
+    #[must_use]
+    pub fn cut(mut self) -> Self {
+        for text in [&mut self.reason, &mut self.stack] {
+            let end = (0..=text.len().min(Self::MAX_BYTES)).rev().find(|end| text.is_char_boundary(*end));
+            text.truncate(end.unwrap_or(0));
+        }
+        self
+    }
+
+    /// The reason, and the stack below it.
+    pub fn into_text(self) -> String {
+        if self.stack.is_empty() { self.reason } else { self.reason + "\n" + &self.stack }
     }
 }
 

@@ -16,7 +16,7 @@ mod store;
 pub use exchange::{Answer, Carried, Facts, Pair, SlotRequest, Written};
 pub use failure::{Failure, FailureCause};
 pub use host::{Host, Level, LogLine};
-pub use lua::{LuaPlugin, LuaSource};
+pub use lua::{LuaPlugin, LuaSource, syntax_problem};
 pub use native::{NativePlugin, NativeSource};
 pub use plugin::Plugin;
 pub use polygate_head::{EditKind, EditRefusal};

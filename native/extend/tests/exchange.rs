@@ -4,8 +4,14 @@
 
 mod support;
 
-use polygate_extend::{EditKind, EditRefusal, Facts, Headers, Hook, Request, SlotRequest, Written};
-use support::Slot;
+use std::rc::Rc;
+use std::time::Duration;
+
+use polygate_extend::{
+    EditKind, EditRefusal, Facts, Failure, FailureCause, Headers, Hook, LuaPlugin, LuaSource, Plugin, Reply, Request,
+    SlotRequest, Written,
+};
+use support::{Lines, Slot};
 
 #[test]
 fn once_the_upstream_has_it_a_request_is_not_edited() {
@@ -174,4 +180,44 @@ fn the_first_failure_counts() {
     slot.request(Hook::Log).fail(b"second");
     assert_eq!(slot.carried.take_failure().as_deref(), Some(&b"first"[..]));
     assert_eq!(slot.carried.take_failure(), None);
+}
+
+/// A call as the addon makes it, of a plugin in Luau with this hook.
+fn call(hook: Hook, text: &str) -> Result<(), Failure> {
+    let text = format!("return function() return {{ {} = {text} }} end", hook.name());
+    let source = LuaSource::new("plugin.lua", text, "{}");
+    let mut plugin: Box<dyn Plugin> = Box::new(LuaPlugin::load(source, Rc::new(Lines::default()))?);
+    let (mut slot, mut reply) = (Slot::new("/", ""), Reply::new(200, b"", None));
+    plugin.call(&mut slot.request(hook), (hook == Hook::Response).then_some(&mut reply), Duration::from_secs(60))
+}
+
+#[test]
+fn that_a_plugin_says_it_fails_is_a_failure() {
+    for (hook, text) in [
+        (
+            Hook::Request,
+            "function(request) request:fail('as asked') request:fail('later') return request:respond(200) end",
+        ),
+        (Hook::Response, "function(response, request) response:fail('as asked') end"),
+        (Hook::Response, "function(response, request) request:fail('as asked') end"),
+        (Hook::Log, "function(request) request:fail('as asked') end"),
+    ] {
+        let failure = call(hook, text).unwrap_err();
+        assert_eq!((failure.cause, failure.reason.as_str()), (FailureCause::Error, "as asked"), "{text}");
+    }
+    call(Hook::Response, "function(response, request) response.headers:set('x-path', request.path) end").unwrap();
+    let failure = call(Hook::Request, "function(request) request:fail('said') error('thrown') end").unwrap_err();
+    assert_eq!(failure.reason, "plugin.lua:1: thrown", "with its place");
+    assert!(failure.clone().into_text().starts_with("plugin.lua:1: thrown\n"), "and the stack below it");
+}
+
+#[test]
+fn a_reason_that_is_too_long_is_cut_between_characters() {
+    for text in [
+        "function(request) request:fail('x' .. string.rep('\u{e4}', 1e6)) end",
+        "function(request) error('x' .. string.rep('\u{e4}', 1e6), 0) end",
+    ] {
+        let failure = call(Hook::Request, text).unwrap_err();
+        assert_eq!(failure.reason, format!("x{}", "\u{e4}".repeat(2047)), "{text}");
+    }
 }

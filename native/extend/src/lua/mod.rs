@@ -22,13 +22,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use mlua::{Lua, LuaOptions, StdLib};
+
 use bound::Bound;
 use deadline::Running;
 use services::Services;
 use state::{Answer, State};
 
 use crate::store::Store;
-use crate::{Failure, FailureCause, Hook, Host, Request, Response};
+use crate::{Failure, FailureCause, Hook, Host, Plugin, Request, Response};
 
 /// After a state could not be made, the next attempt comes no sooner.
 const REBUILD_PAUSE: Duration = Duration::from_secs(1);
@@ -42,24 +44,30 @@ pub struct LuaSource {
     pub text: Vec<u8>,
     /// The operator's configuration, as JSON.
     pub config_json: String,
+    /// Those that the manifest names: the plugin must have them.
+    pub hooks: Vec<Hook>,
     /// What the state may use; a plugin that wants more has failed, and loses it.
     pub memory_bytes: usize,
     /// What `host.store` may use.
     pub store_bytes: usize,
     /// How long the file and its factory may run.
     pub load_timeout: Duration,
+    /// As `load_timeout`, where a lost state is made anew: a request waits for that, and all others of the worker.
+    pub reload_timeout: Duration,
 }
 
 impl LuaSource {
-    /// With the usual limits: 32 MiB, 16 MiB and a second.
+    /// With the usual limits: 32 MiB, 16 MiB, a second and a quarter of one. It must have no hook.
     pub fn new(name: impl Into<String>, text: impl Into<Vec<u8>>, config_json: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             text: text.into(),
             config_json: config_json.into(),
+            hooks: Vec::new(),
             memory_bytes: 32 << 20,
             store_bytes: 16 << 20,
             load_timeout: Duration::from_secs(1),
+            reload_timeout: Duration::from_millis(250),
         }
     }
 }
@@ -85,36 +93,14 @@ impl LuaPlugin {
             bound: Rc::new(Bound::default()),
             values: RefCell::new(Store::new(source.store_bytes)),
         });
-        let state = State::build(&source, &config, &services)?;
+        let state = State::build(&source, &config, &services, source.load_timeout)?;
         let hooks = Hook::ALL.map(|hook| state.has(hook));
         Ok(Self { state: Some(state), source, config, services, hooks, not_before: None })
-    }
-
-    /// Whether the plugin has a function for this hook.
-    pub fn has(&self, hook: Hook) -> bool {
-        self.hooks[hook as usize]
     }
 
     /// What the state uses now, in bytes.
     pub fn used_bytes(&self) -> usize {
         self.state.as_ref().map_or(0, State::used_bytes)
-    }
-
-    /// Calls a hook with a request; one that the plugin does not have does nothing. After a failure the request may have
-    /// some of the plugin's edits: the caller drops them.
-    pub fn on_request(&mut self, hook: Hook, request: &mut dyn Request, timeout: Duration) -> Result<(), Failure> {
-        self.run(hook, request, None, timeout)
-    }
-
-    /// As [`LuaPlugin::on_request`], for the hooks that have a response too.
-    pub fn on_response(
-        &mut self,
-        hook: Hook,
-        response: &mut dyn Response,
-        request: &mut dyn Request,
-        timeout: Duration,
-    ) -> Result<(), Failure> {
-        self.run(hook, request, Some(response), timeout)
     }
 
     fn run(
@@ -127,15 +113,17 @@ impl LuaPlugin {
         if !self.has(hook) {
             return Ok(());
         }
+        let mut left = timeout;
         if self.state.is_none() {
+            let began = Instant::now();
             self.rebuild()?;
+            left = timeout.saturating_sub(began.elapsed());
         }
         let Some(state) = &self.state else { return Err(unavailable("there is no state")) };
         let bound = Rc::clone(&self.services.bound);
-        let with_response = response.is_some();
-        let binding = bound.bind(hook, &mut *request, response);
-        let clock = Running::start(timeout, self.source.memory_bytes);
-        let called = catch_unwind(AssertUnwindSafe(|| state.call(hook, with_response)));
+        let binding = bound.bind(hook, &mut *request, response.filter(|_| hook == Hook::Response));
+        let clock = Running::start(left, self.source.memory_bytes);
+        let called = catch_unwind(AssertUnwindSafe(|| state.call(hook)));
         let late = clock.is_late();
         drop(clock);
         drop(binding);
@@ -161,7 +149,7 @@ impl LuaPlugin {
         if self.not_before.is_some_and(|not_before| now < not_before) {
             return Err(unavailable("the plugin could not be loaded anew a moment ago"));
         }
-        match State::build(&self.source, &self.config, &self.services) {
+        match State::build(&self.source, &self.config, &self.services, self.source.reload_timeout) {
             Ok(state) => {
                 self.state = Some(state);
                 self.not_before = None;
@@ -174,6 +162,33 @@ impl LuaPlugin {
             }
         }
     }
+}
+
+/// A state that was lost is made anew by the next call.
+impl Plugin for LuaPlugin {
+    fn has(&self, hook: Hook) -> bool {
+        self.hooks[hook as usize]
+    }
+
+    fn on_request(&mut self, hook: Hook, request: &mut dyn Request, timeout: Duration) -> Result<(), Failure> {
+        self.run(hook, request, None, timeout)
+    }
+
+    fn on_response(
+        &mut self,
+        hook: Hook,
+        response: Option<&mut dyn Response>,
+        request: &mut dyn Request,
+        timeout: Duration,
+    ) -> Result<(), Failure> {
+        self.run(hook, request, response, timeout)
+    }
+}
+
+/// What keeps the text from being a plugin's at all, in one line with its place; it is compiled, and nothing of it runs.
+pub fn syntax_problem(name: &str, text: &[u8]) -> Option<String> {
+    let compiled = Lua::new_with(StdLib::NONE, LuaOptions::new()).and_then(|lua| state::compile(&lua, name, text));
+    compiled.err().map(|error| errors::failure(&error).reason)
 }
 
 fn unavailable(reason: &str) -> Failure {

@@ -1,6 +1,7 @@
 //! One Luau state with its plugin: made from the file and the configuration, thrown away when it cannot be trusted.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use mlua::chunk::ChunkMode;
 use mlua::{AnyUserData, Function, Lua, Table, Value};
@@ -12,7 +13,7 @@ use super::{LuaSource, config, objects, sandbox};
 use crate::{Failure, FailureCause, Hook, Level};
 
 pub(super) struct State {
-    hooks: [Option<Function>; Hook::ALL.len()],
+    hooks: Hooks,
     request: AnyUserData,
     response: AnyUserData,
     lua: Lua,
@@ -27,17 +28,18 @@ pub(super) enum Answer {
 }
 
 impl State {
-    /// Runs the file and its factory, within the load's deadline.
+    /// Runs the file and its factory.
     pub(super) fn build(
         source: &LuaSource,
         configuration: &serde_json::Value,
         services: &Rc<Services>,
+        timeout: Duration,
     ) -> Result<Self, Failure> {
-        let clock = Running::start(source.load_timeout, source.memory_bytes);
+        let clock = Running::start(timeout, source.memory_bytes);
         let built = load(source, configuration, services);
         if clock.is_late() {
             let stack = built.err().map(|failure| failure.stack).unwrap_or_default();
-            let reason = format!("loading took more than {} ms", source.load_timeout.as_millis());
+            let reason = format!("loading took more than {} ms", timeout.as_millis());
             return Err(Failure { cause: FailureCause::Deadline, reason, stack });
         }
         built
@@ -51,11 +53,17 @@ impl State {
         self.lua.used_memory()
     }
 
-    /// Calls a hook with the message that is bound; one that is not there answers nothing.
-    pub(super) fn call(&self, hook: Hook, with_response: bool) -> Result<Answer, Failure> {
-        let Some(function) = &self.hooks[hook as usize] else { return Ok(Answer::Nothing) };
-        let returned: mlua::Result<Value> =
-            if with_response { function.call((&self.response, &self.request)) } else { function.call(&self.request) };
+    /// Calls a hook with the message that is bound.
+    pub(super) fn call(&self, hook: Hook) -> Result<Answer, Failure> {
+        let Some(function) = &self.hooks[hook as usize] else {
+            // Whether it is called was found out by an earlier state of the same plugin.
+            let reason = format!("loaded anew, the plugin has no hook `{}` any more", hook.name());
+            return Err(Failure::new(FailureCause::Unavailable, reason));
+        };
+        let returned: mlua::Result<Value> = match hook {
+            Hook::Response => function.call((&self.response, &self.request)),
+            _ => function.call(&self.request),
+        };
         match returned {
             Ok(Value::Nil) => Ok(Answer::Nothing),
             Ok(value) => answer(hook, &value),
@@ -89,21 +97,25 @@ fn run_factory(
     source: &LuaSource,
     configuration: &serde_json::Value,
     services: &Rc<Services>,
-) -> Result<[Option<Function>; Hook::ALL.len()], Failure> {
+) -> Result<Hooks, Failure> {
     let run = || {
-        // `@`: the chunk's name is a file's.
-        let chunk = lua.load(source.text.as_slice()).set_name(format!("@{}", source.name)).set_mode(ChunkMode::Text);
-        let factory = match chunk.eval()? {
+        let factory = match compile(lua, &source.name, &source.text)?.call(())? {
             Value::Function(factory) => factory,
             other => return Ok(Err(not_a("file", "function (config, host)", &other))),
         };
         let arguments = (config::to_lua(lua, configuration)?, services.table(lua)?);
         match factory.call(arguments)? {
-            Value::Table(hooks) => read_hooks(&hooks),
+            Value::Table(hooks) => Ok(read_hooks(&hooks)?.and_then(|hooks| with_all(hooks, &source.hooks))),
             other => Ok(Err(not_a("factory", "table of hooks", &other))),
         }
     };
     run().unwrap_or_else(|error: mlua::Error| Err(errors::failure(&error)))
+}
+
+/// The file as a function.
+pub(super) fn compile(lua: &Lua, name: &str, text: &[u8]) -> mlua::Result<Function> {
+    // `@`: the chunk's name is a file's.
+    lua.load(text).set_name(format!("@{name}")).set_mode(ChunkMode::Text).into_function()
 }
 
 type Hooks = [Option<Function>; Hook::ALL.len()];
@@ -126,6 +138,15 @@ fn read_hooks(table: &Table) -> mlua::Result<Result<Hooks, Failure>> {
         hooks[hook as usize] = Some(function);
     }
     Ok(Ok(hooks))
+}
+
+fn with_all(hooks: Hooks, wanted: &[Hook]) -> Result<Hooks, Failure> {
+    match wanted.iter().find(|hook| hooks[**hook as usize].is_none()) {
+        Some(hook) => {
+            Err(failed(format!("plugin.yaml names the hook {}, and the factory gave no such function", hook.name())))
+        }
+        None => Ok(hooks),
+    }
 }
 
 fn not_a(what: &str, expected: &str, found: &Value) -> Failure {

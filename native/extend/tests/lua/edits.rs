@@ -1,6 +1,6 @@
 //! Pins: what a Lua plugin sees of a request and a response, what its edits make of them, and which edits are refused.
 
-use polygate_extend::{FailureCause, Headers, Hook, Request};
+use polygate_extend::{FailureCause, Headers, Hook, Plugin, Request};
 
 use crate::support::{Answered, Sent, TIMEOUT, call, failure, latin1, load, on_request, run, value};
 
@@ -229,13 +229,13 @@ fn a_response_is_read_and_edited_beside_its_request() {
         end } end",
     );
     let (mut request, mut response) = (Sent::default(), Answered { body: Some(b"hi".to_vec()), ..Answered::default() });
-    plugin.on_response(Hook::Response, &mut response, &mut request, TIMEOUT).unwrap();
+    plugin.on_response(Hook::Response, Some(&mut response), &mut request, TIMEOUT).unwrap();
     let fields: Vec<_> = response.fields.iter().map(|(name, value)| latin1(name) + "=" + &latin1(value)).collect();
     assert_eq!(fields, ["Via=a", "via=/a/b200"]);
     assert_eq!((response.status, response.body.as_deref()), (404, Some(&b"hi!"[..])));
     assert_eq!(request.context(b"done"), Some(&b"yes"[..]));
     request.set_context(b"fail", b"1").unwrap();
-    plugin.on_response(Hook::Response, &mut response, &mut request, TIMEOUT).unwrap();
+    plugin.on_response(Hook::Response, Some(&mut response), &mut request, TIMEOUT).unwrap();
     assert_eq!(response.failed.as_deref(), Some(&b"as asked"[..]));
 }
 
@@ -254,7 +254,7 @@ fn a_response_refuses_what_breaks_it() {
         let mut plugin =
             load(&format!("return function() return {{ response = function(response, request) {edit} end }} end"));
         let failure = plugin
-            .on_response(Hook::Response, &mut Answered::default(), &mut Sent::default(), TIMEOUT)
+            .on_response(Hook::Response, Some(&mut Answered::default()), &mut Sent::default(), TIMEOUT)
             .expect_err(edit);
         assert!(failure.reason.contains(reason), "{edit}: {failure}");
     }
@@ -278,7 +278,7 @@ fn what_was_kept_from_an_earlier_call_shows_nothing_of_it() {
     call(&mut plugin, &mut first).unwrap();
     call(&mut plugin, &mut second).unwrap();
     assert_eq!(second.header(b"x-kept"), Some(&b"nothing"[..]));
-    plugin.on_response(Hook::Response, &mut Answered::default(), &mut first, TIMEOUT).unwrap();
+    plugin.on_response(Hook::Response, Some(&mut Answered::default()), &mut first, TIMEOUT).unwrap();
     let failure = plugin.on_request(Hook::Forward, &mut second, TIMEOUT).unwrap_err();
     assert!(failure.reason.contains("there is no response in this hook"), "{failure}");
 }

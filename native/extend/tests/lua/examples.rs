@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use polygate_extend::{Headers, Hook, LuaPlugin, LuaSource, Request};
+use polygate_extend::{Headers, Hook, LuaPlugin, LuaSource, Plugin, Request};
 
 use crate::support::{Answered, Log, Sent, TIMEOUT, call, latin1, load};
 
@@ -25,7 +25,7 @@ fn greeting() {
     assert_eq!((request.header(b"x-greeting"), request.header(b"x-internal")), (Some(&b"hello"[..]), None));
     assert!(request.answer.is_none());
     let mut response = Answered::default();
-    plugin.on_response(Hook::Response, &mut response, &mut request, TIMEOUT).unwrap();
+    plugin.on_response(Hook::Response, Some(&mut response), &mut request, TIMEOUT).unwrap();
     assert_eq!(response.header(b"x-greeted"), Some(&b"yes"[..]));
     request.set_header(b"x-block", b"1").unwrap();
     call(&mut plugin, &mut request).unwrap();
@@ -102,7 +102,7 @@ fn the_types_for_authors_are_what_there_is() {
         checks.join("\n")
     );
     let (mut response, mut request) = (Answered::default(), Sent::default());
-    load(&text).on_response(Hook::Response, &mut response, &mut request, TIMEOUT).unwrap();
+    load(&text).on_response(Hook::Response, Some(&mut response), &mut request, TIMEOUT).unwrap();
     let methods = ["get", "getAll", "set", "append", "delete", "entries"];
     assert_eq!(members("Headers").iter().map(String::as_str).collect::<Vec<_>>(), methods);
     assert_eq!(latin1(request.path()), "/a/b", "nothing was edited");

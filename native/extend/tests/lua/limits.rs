@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use polygate_extend::{Failure, FailureCause, Headers, Hook, LuaPlugin, LuaSource};
+use polygate_extend::{Failure, FailureCause, Headers, Hook, LuaPlugin, LuaSource, Plugin};
 
 use crate::support::{Log, Sent, TIMEOUT, call, latin1, load, on_request, run, source, value};
 
@@ -236,6 +236,33 @@ fn a_plugin_that_cannot_be_made_anew_is_unavailable_and_tried_again_later() {
         std::thread::yield_now();
     }
     assert!(began.elapsed() > Duration::from_millis(500), "not at once");
+}
+
+#[test]
+fn a_call_that_waits_for_a_new_state_has_no_more_time_than_others() {
+    // The first time quick, then longer than a call may take, and then never ending.
+    let text = "return function(config, host)
+        local made = tonumber(host.store.get('made') or '0')
+        host.store.set('made', made + 1, 1e9)
+        if made == 1 then
+            local began = os.clock()
+            while os.clock() - began < 0.05 do end
+        elseif made == 2 then
+            while true do end
+        end
+        return { request = function(request) if request.headers:get('x-hog') then string.rep('x', 1e9) end end }
+    end";
+    let source = LuaSource { reload_timeout: Duration::from_secs(2), ..source(text) };
+    let mut plugin = LuaPlugin::load(source, Rc::new(Log::default())).ok().unwrap();
+    let (mut hog, mut request) = (Sent::default(), Sent::default());
+    hog.set_header(b"x-hog", b"1").unwrap();
+    assert_eq!(call(&mut plugin, &mut hog).unwrap_err().cause, FailureCause::Memory);
+    stopped(&mut plugin, &mut request, "made anew in more time than the call has");
+    call(&mut plugin, &mut request).unwrap();
+    assert_eq!(call(&mut plugin, &mut hog).unwrap_err().cause, FailureCause::Memory);
+    let failure = call(&mut plugin, &mut request).unwrap_err();
+    assert_eq!(failure.cause, FailureCause::Unavailable);
+    assert!(failure.reason.ends_with("loading took more than 2000 ms"), "{failure}");
 }
 
 #[test]

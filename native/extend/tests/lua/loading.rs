@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use polygate_extend::{FailureCause, Headers, Hook, Host, LuaPlugin, LuaSource};
+use polygate_extend::{FailureCause, Headers, Hook, Host, LuaPlugin, LuaSource, Plugin, syntax_problem};
 
 use crate::support::{Log, Sent, TIMEOUT, call, failure, latin1, load, on_request, refusal_to_load, source, value};
 
@@ -45,6 +45,49 @@ fn what_is_no_plugin_is_refused_with_a_reason() {
     assert!(
         configured("return function() return {} end", "[1, null]").err().unwrap().reason.contains("null in a list")
     );
+}
+
+#[test]
+fn the_hooks_of_the_manifest_are_all_there() {
+    let with_hooks = |text: &str| {
+        let source = LuaSource { hooks: vec![Hook::Request, Hook::Log], ..source(text) };
+        LuaPlugin::load(source, Rc::new(Log::default()))
+    };
+    with_hooks("return function() return { log = print, request = print, forward = print } end").unwrap();
+    let failure = with_hooks("return function() return { request = print } end").err().unwrap();
+    assert_eq!(failure.reason, "plugin.yaml names the hook log, and the factory gave no such function");
+}
+
+#[test]
+fn a_plugin_that_has_lost_a_hook_when_it_is_made_anew_is_unavailable() {
+    for hooks in [vec![Hook::Request], vec![]] {
+        let text = "return function(config, host)
+            local hooks = {}
+            if not host.store.get('made') then hooks.request = function() string.rep('x', 1e9) end end
+            host.store.set('made', 'x', 1e9)
+            return hooks
+        end";
+        let mut plugin =
+            LuaPlugin::load(LuaSource { hooks, ..source(text) }, Rc::new(Log::default())).expect("the first time");
+        assert_eq!(call(&mut plugin, &mut Sent::default()).unwrap_err().cause, FailureCause::Memory);
+        for _ in 0..3 {
+            let failure = call(&mut plugin, &mut Sent::default()).expect_err("never unchecked");
+            assert_eq!(failure.cause, FailureCause::Unavailable, "{failure}");
+        }
+    }
+}
+
+#[test]
+fn a_syntax_error_is_found_where_it_is_and_nothing_runs() {
+    assert_eq!(syntax_problem("plugin.lua", b"error('it ran') while true do end"), None);
+    let problem = syntax_problem("plugin.lua", b"local a = 1\nreturn function(\nend\n").unwrap();
+    assert!(problem.starts_with("plugin.lua:3: Expected ") && !problem.contains('\n'), "{problem}");
+    let problem = syntax_problem("plugin.lua", b"local a = 'not closed\n").unwrap();
+    assert!(problem.starts_with("plugin.lua:1: Malformed string"), "{problem}");
+    assert!(syntax_problem("plugin.lua", b"\x1bLua").is_some() && syntax_problem("plugin.lua", b"\0").is_some());
+    let deep = "(".repeat(1_000_000);
+    let problem = syntax_problem("plugin.lua", format!("return {deep}").as_bytes()).unwrap();
+    assert!(problem.contains("Exceeded allowed recursion depth"), "{problem}");
 }
 
 #[test]

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use polygate_extend::{EditRefusal, Failure, Headers, Hook, Host, LogLine, LuaPlugin, LuaSource, Request, Response};
+use polygate_extend::{
+    EditRefusal, Failure, Headers, Hook, Host, LogLine, LuaPlugin, LuaSource, Plugin, Request, Response,
+};
 use polygate_head::{EditedHead, Edits, Head, Limits, check_header};
 
 /// For calls that end by themselves.
@@ -253,7 +255,7 @@ impl Host for Log {
 }
 
 pub fn source(text: &str) -> LuaSource {
-    LuaSource { load_timeout: TIMEOUT, ..LuaSource::new("plugin.lua", text, "{}") }
+    LuaSource { load_timeout: TIMEOUT, reload_timeout: TIMEOUT, ..LuaSource::new("plugin.lua", text, "{}") }
 }
 
 pub fn load(text: &str) -> LuaPlugin {
