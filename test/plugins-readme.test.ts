@@ -1,11 +1,11 @@
-// Pins plugins/README.md: its first plugin is made by its own lines, and does what it says; its tables of hooks and folders
+// Pins plugins/README.md: its first plugins are made by its own lines, and do what it says; its tables of hooks and folders
 // are those that there are; the schema in plugins/contract is the one that the code gives.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
 import { casesSchemaText, manifestSchemaText } from '../ts/command/schema.ts'
 import { hookNames } from '../ts/shared/plugin-hooks.ts'
 import { startGateway } from './helpers/gateway.ts'
@@ -15,8 +15,15 @@ import { startEcho } from './helpers/upstream.ts'
 const root = join(import.meta.dirname, '..')
 const readme = readFileSync(join(root, 'plugins/README.md'), 'utf8')
 
-test('the first plugin, as its lines make it', async t => {
-  const [, lines = ''] = /^```sh\n(.*?)^```$/ms.exec(readme) ?? []
+/** The first block of a language in the section of that heading. */
+function block(language: string, heading: string): string {
+  const [, section = ''] = readme.split(new RegExp(`^## ${heading}$`, 'm'))
+  return new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'ms').exec(section)?.[1] ?? ''
+}
+
+/** Runs the lines of those sections; `plugin`: the folder that their configuration names in the end. */
+async function runFirst(t: TestContext, headings: readonly string[], plugin: string): Promise<void> {
+  const lines = headings.map(heading => block('sh', heading)).join('')
   const folder = mkdtempSync(join(tmpdir(), 'polygate-first-plugin-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   symlinkSync(join(root, 'dist'), join(folder, 'dist'))
@@ -30,7 +37,7 @@ test('the first plugin, as its lines make it', async t => {
     readFileSync(join(folder, 'polygate.yaml'), 'utf8')
       .replace('127.0.0.1, port: 8085', '127.0.0.1, port: %PORT%')
       .replace('http://127.0.0.1:9005', echo.url)
-      .replace('./hello', join(folder, 'hello')),
+      .replace(`./${plugin},`, `${join(folder, plugin)},`),
   )
   assert.match(gateway.readyLine, / plugins=1 /)
   const answer = await fetch(gateway.url)
@@ -38,26 +45,25 @@ test('the first plugin, as its lines make it', async t => {
   assert.deepEqual([seen.headers['x-greeting'], answer.headers.get('x-greeted')], ['hi', 'yes'])
   const blocked = await fetch(gateway.url, { headers: { 'x-block': '1' } })
   assert.deepEqual([blocked.status, await blocked.text()], [403, 'blocked\n'])
-})
+}
+
+test('the first plugin, as its lines make it', t => runFirst(t, ['A first plugin'], 'hello'))
+test('the same in Luau', t => runFirst(t, ['A first plugin', 'In Luau'], 'hello-lua'))
 
 test('its cases, tested and measured as its lines say', t => {
-  const block = (language: string, heading = 'Test'): string => {
-    const [, section = ''] = readme.split(new RegExp(`^## ${heading}$`, 'm'))
-    return new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'ms').exec(section)?.[1] ?? ''
-  }
   const folder = mkdtempSync(join(tmpdir(), 'polygate-tested-plugin-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   symlinkSync(join(root, 'dist'), join(folder, 'dist'))
   const shell = (lines: string): ReturnType<typeof spawnSync> =>
     spawnSync('bash', ['-euc', lines], { cwd: folder, encoding: 'utf8' })
-  const made = shell(block('sh'))
+  const made = shell(block('sh', 'Test'))
   assert.equal(made.status, 0, String(made.stderr))
-  for (const file of block('sh')
+  for (const file of block('sh', 'Test')
     .match(/(?<=writes ).*/)![0]
     .split(', '))
     assert.ok(existsSync(join(folder, file)), file)
   assert.match(String(made.stdout), /^3 passed, 0 failed$/m)
-  writeFileSync(join(folder, 'hi/cases.yaml'), block('yaml'))
+  writeFileSync(join(folder, 'hi/cases.yaml'), block('yaml', 'Test'))
   const tried = shell('node dist/main.js plugin test hi')
   assert.match(String(tried.stdout), /^ok {4}greets the upstream\nok {4}blocks who asks for it\n2 passed, 0 failed\n$/)
   const measured = shell(`${block('sh', 'Bench').trim()} --rounds 1`)
@@ -66,13 +72,8 @@ test('its cases, tested and measured as its lines say', t => {
 
 const greetings = readdirSync(join(root, 'plugins/examples')).filter(name => name.startsWith('greeting-'))
 
-/** Why an example cannot run in a gateway yet, and what runs it instead. */
-const notYet: Readonly<Record<string, string>> = {
-  'greeting-lua': 'the gateway does not call Luau yet: native/extend/tests/lua/examples.rs does',
-}
-
 for (const example of greetings) {
-  test(`the example ${example}`, { skip: notYet[example] ?? false }, async t => {
+  test(`the example ${example}`, async t => {
     const folder = mkdtempSync(join(tmpdir(), 'polygate-example-'))
     t.after(() => rmSync(folder, { recursive: true, force: true }))
     cpSync(join(root, 'plugins/examples', example), folder, { recursive: true })

@@ -19,7 +19,7 @@ config: { type: object, properties: { greeting: { type: string } }, required: [g
 `
 const code = "export default () => ({ request() {} })\nthrow new Error('this must not run')\n"
 
-function folder(name: string, files: Readonly<Record<string, string>>): void {
+function folder(name: string, files: Readonly<Record<string, string | Buffer>>): void {
   mkdirSync(join(root, name), { recursive: true })
   for (const [file, content] of Object.entries(files)) writeFileSync(join(root, name, file), content)
 }
@@ -130,6 +130,25 @@ test('a plugin in native code is always inline, and its library is there', () =>
   ])
 })
 
+test('a plugin in Luau is always inline, and holds its worker for a short time only', () => {
+  const luau = manifest.replace('runtime: js', 'runtime: lua').replace('plugin.ts', 'plugin.lua')
+  folder('luau', { 'plugin.yaml': luau, 'plugin.lua': "error('this must not run')\n" })
+  folder('luau-threaded', { 'plugin.yaml': `${luau}isolation: worker\n`, 'plugin.lua': '' })
+  const config = 'config: { greeting: hi }'
+  assert.deepEqual(errorsOf(`  a: { path: ./luau, ${config}, timeoutMs: 250 }`), [])
+  const tooLong = 'a plugin of runtime lua holds its worker while it runs: 250 ms at most'
+  assert.deepEqual(
+    errorsOf(`  a: { path: ./luau-threaded, ${config} }
+  b: { path: ./luau, ${config}, timeoutMs: 251 }
+  c: { path: ./luau, ${config}, hooks: { request: { timeoutMs: 300 } } }`),
+    [
+      'f:3:14 plugins.a.path: plugin.yaml: a plugin of runtime lua is always inline',
+      `f:4:59 plugins.b.timeoutMs: ${tooLong}`,
+      `f:5:79 plugins.c.hooks.request.timeoutMs: ${tooLong}`,
+    ],
+  )
+})
+
 test('code that does not compile is told at its line', () => {
   folder('wrong', { 'plugin.yaml': manifest, 'plugin.ts': 'export default () => ({\n  request( {\n})\n' })
   folder('lost', { 'plugin.yaml': manifest, 'plugin.ts': "import './not-here.ts'\nexport default () => ({})\n" })
@@ -139,6 +158,13 @@ test('code that does not compile is told at its line', () => {
     /^f:3:14 plugins\.a\.path: its code does not compile: plugin\.ts:[34]:\d+: /,
   )
   assert.match(errorsOf(`  a: { path: ./lost, ${config} }`)[0]!, /plugin\.ts:1:8: Could not resolve "\.\/not-here\.ts"/)
+  const luau = manifest.replace('runtime: js', 'runtime: lua').replace('plugin.ts', 'plugin.lua')
+  folder('wrong-luau', { 'plugin.yaml': luau, 'plugin.lua': 'return function()\n  return {\n' })
+  folder('latin', { 'plugin.yaml': luau, 'plugin.lua': Buffer.from("return '\xe9'", 'latin1') })
+  assert.deepEqual(errorsOf(`  a: { path: ./wrong-luau, ${config} }\n  b: { path: ./latin, ${config} }`), [
+    'f:3:14 plugins.a.path: its code does not compile: plugin.lua:3: Expected identifier when parsing expression, got <eof>',
+    'f:4:14 plugins.b.path: its code is not UTF-8: plugin.lua',
+  ])
 })
 
 test('a changed helper file is a changed plan, and an unchanged plugin none', () => {

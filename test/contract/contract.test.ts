@@ -214,7 +214,7 @@ function suite(runtime: Runtime): void {
     check(`${what}: the request is refused, or goes on untouched where the operator wants that`, async () => {
       const closed = await ask('/a', probe(what))
       assert.deepEqual([closed.status, closed.code], [500, 'plugin_failed'])
-      assert.doesNotMatch(closed.text, /probe|Error|plugin\.ts/, 'nothing of the plugin is told')
+      assert.doesNotMatch(closed.text, /probe|Error|plugin\.(ts|lua)/, 'nothing of the plugin is told')
       const open = await ask('/open', probe(what))
       assert.equal(open.status, 200)
       assert.equal(open.seen?.headers['x-fine'], undefined)
@@ -237,7 +237,7 @@ function suite(runtime: Runtime): void {
 
   if (runtime.isolated) {
     for (const what of ['loop', 'hog', 'exit']) {
-      check(`${what}: the thread or process is replaced, and nothing else is harmed`, async () => {
+      check(`${what}: what ran it is replaced, and nothing else is harmed`, async () => {
         const workers = gateway.workers()
         const [{ status }, plain] = await Promise.all([ask('/a', probe(what)), ask('/plain', {})])
         assert.ok(status === 504 || status === 500)

@@ -12,7 +12,7 @@ export interface Runtime {
   readonly isolation: 'inline' | 'worker'
   /** Of what must be built: the cargo package whose library goes beside the manifest. */
   readonly library?: string
-  /** Code that never returns, or that takes all memory, costs its own thread or process. */
+  /** Code that never returns, or that takes all memory, costs its own thread, process or state. */
   readonly isolated: boolean
   /** Titles of cases that it cannot pass, with the reason. */
   readonly skip: Readonly<Record<string, string>>
@@ -33,6 +33,19 @@ export const runtimes: readonly Runtime[] = [
       'late: a deadline, and other requests do not wait': 'a hook that blocks holds the worker',
       'odd: the request is refused, or goes on untouched where the operator wants that': 'its type forbids that',
       'a plugin that keeps a request sees no other through it': 'its lifetime forbids that',
+    },
+  },
+  {
+    name: 'lua',
+    folder: 'lua',
+    isolation: 'inline',
+    isolated: true,
+    skip: {
+      'an answer later, and edits later': 'a hook in Luau answers when it returns',
+      'never: a deadline, and other requests do not wait': 'a hook that does not return is the case `loop`',
+      'late: a deadline, and other requests do not wait': 'it cannot wait',
+      'a plugin that keeps a request sees no other through it':
+        'there is one object, and it is the request of the call',
     },
   },
 ]

@@ -274,9 +274,9 @@ export interface PluginPlan {
   readonly config: JsonValue
   readonly settings: Readonly<Record<HookName, PluginSettings>>
   readonly shadow: boolean
-  /** Its JavaScript in one file, with all that it imports, and the map to what its author wrote; null: not JavaScript. */
+  /** Its JavaScript in one file, with all that it imports, or its Luau; null: a library. */
   readonly script: PluginScript | null
-  /** What it was read from, absolute, for `run --watch`. Workers read none, but the entry of what is no JavaScript. */
+  /** What it was read from, absolute, for `run --watch`. Workers read none, but a library. */
   readonly files: readonly string[]
   /** Absolute: where copies of a library in native code are kept. Control sets it; null for other runtimes. */
   readonly copies: string | null
@@ -291,7 +291,7 @@ export interface PluginSettings {
 
 export interface PluginScript {
   readonly code: string
-  /** A source map (version 3), as JSON. */
+  /** A source map (version 3), as JSON, to what its author wrote; '' where the code is that. */
   readonly map: string
 }
 

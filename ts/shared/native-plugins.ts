@@ -15,16 +15,36 @@ export interface NativePluginOptions {
   readonly hooks: readonly number[]
 }
 
+export interface LuaPluginOptions {
+  /** What errors and stacks call it. */
+  readonly file: string
+  /** Luau. */
+  readonly text: string
+  /** JSON. */
+  readonly config: string
+  /** Places in `hookNames`: the plugin must have them. */
+  readonly hooks: readonly number[]
+  /** Of its state; a plugin that wants more has failed, and gets a new one. */
+  readonly memoryBytes: number
+}
+
+export interface NativePluginsModule {
+  /** Null, or why a text is no Luau, as `plugin.lua:3: ...`. Nothing of it runs. */
+  luauProblem(file: string, text: string): string | null
+}
+
 export interface NativePlugins {
   /** A number, valid until `dropPlugin`. Throws an Error that says what is wrong with the library or its configuration. */
   loadNativePlugin(options: NativePluginOptions): number
+  /** As `loadNativePlugin`. The file and its factory may run for a second. */
+  loadLuaPlugin(options: LuaPluginOptions): number
   /** Its last lines, as `pluginLines`. */
   dropPlugin(plugin: number): string[]
   /**
    * Calls a hook. `flags`: the hook's place in `hookNames`, bits of PluginCall, and `pluginConsumer`. `body`, `context`
    * (name, value, name, value, ...) and the upstream's `status`, `block` of header lines and `replyBody` are read where
    * the flags say that they are there; null for a `replyBody` that was not asked for. Returns bits of PluginVerdict, or
-   * `noHead`. Nothing stops native code.
+   * `noHead`. Luau is stopped after `timeoutMs`; nothing stops native code.
    */
   callPlugin(
     plugin: number,

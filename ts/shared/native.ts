@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { DirectEvents } from './native-direct.ts'
 import type { NativeEdits, NativeEditsModule } from './native-edits.ts'
-import type { NativePlugins } from './native-plugins.ts'
+import type { NativePlugins, NativePluginsModule } from './native-plugins.ts'
 import type { NativeHeads } from './native-heads.ts'
 import type { NativeTokens } from './native-jwt.ts'
 import type { NativeLimitsModule } from './native-limits.ts'
@@ -21,7 +21,8 @@ declare global {
   }
 }
 
-export interface Native extends NativeHeads, NativeLimitsModule, NativePasswordsModule, NativeEditsModule {
+export interface Native
+  extends NativeHeads, NativeLimitsModule, NativePasswordsModule, NativeEditsModule, NativePluginsModule {
   /** Equals package.json's version; a mismatch is refused at load. */
   version(): string
   /** Names of refusals, as `signatureRefusals`. */

@@ -14,7 +14,7 @@ export const callResults = [
   'timeout',
   // What it wants done breaks HTTP, or the contract.
   'invalid',
-  // Its thread or process has died.
+  // Its thread, process or state is gone.
   'lost',
 ] as const
 

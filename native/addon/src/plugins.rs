@@ -5,18 +5,17 @@
 #![cfg_attr(test, allow(dead_code))]
 
 mod lines;
+mod load;
 mod said;
 
 use std::ffi::c_void;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use napi::bindgen_prelude::{Error, Result, ToNapiValue};
+use napi::bindgen_prelude::{Result, ToNapiValue};
 use napi::sys;
-use napi_derive::napi;
-use polygate_extend::{Carried, Facts, Failure, Hook, NativePlugin, NativeSource, Plugin, Reply, SlotRequest};
-use polygate_head::{Edits, Head};
+use polygate_extend::{Carried, Facts, Hook, Plugin, Reply, SlotRequest};
+use polygate_head::Edits;
 
 use crate::arguments::{Arguments, method, wrong};
 use crate::exchanges::{Exchanges, this};
@@ -58,50 +57,15 @@ struct Entry {
 }
 
 /// The functions, as properties of `Exchanges`.
-pub fn methods(data: *mut c_void) -> [sys::napi_property_descriptor; 5] {
+pub fn methods(data: *mut c_void) -> [sys::napi_property_descriptor; 6] {
     [
-        method(c"loadNativePlugin", load_native, data),
+        method(c"loadNativePlugin", load::native, data),
+        method(c"loadLuaPlugin", load::lua, data),
         method(c"dropPlugin", forget, data),
         method(c"callPlugin", call, data),
         method(c"pluginSaid", said, data),
         method(c"pluginLines", lines, data),
     ]
-}
-
-/// See `NativePluginOptions` in `ts/shared/native-plugins.ts`.
-#[napi(object, object_to_js = false)]
-pub struct NativePluginOptions {
-    pub name: String,
-    pub file: String,
-    pub folder: String,
-    pub config: String,
-    pub hooks: Vec<u32>,
-}
-
-/// `loadNativePlugin(options)`: a number.
-unsafe extern "C" fn load_native(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    Arguments::<1>::answer(env, info, |call| {
-        let options = call.object_at::<NativePluginOptions>(0)?;
-        let hooks = options.hooks.iter().map(|hook| Hook::of(*hook as usize).ok_or_else(|| wrong("no such hook")));
-        let source = NativeSource {
-            name: options.name,
-            file: PathBuf::from(options.file),
-            folder: PathBuf::from(options.folder),
-            config_json: options.config,
-            hooks: hooks.collect::<Result<_>>()?,
-        };
-        let lines = Rc::new(Lines::default());
-        let plugin = NativePlugin::load(&source, Rc::clone(&lines) as _)
-            .map_err(|failure| Error::from_reason(failure.reason))?;
-        // SAFETY: as in `this`.
-        let list = &mut unsafe { this(call.data) }.plugins.list;
-        let index = list.iter().position(Option::is_none).unwrap_or_else(|| {
-            list.push(None);
-            list.len() - 1
-        });
-        list[index] = Some(Entry { plugin: Box::new(plugin), lines });
-        call.integer(index as i32)
-    })
 }
 
 /// `dropPlugin(plugin)`: its last lines, as `pluginLines`.
@@ -172,7 +136,9 @@ unsafe extern "C" fn call(env: sys::napi_env, info: sys::napi_callback_info) -> 
         };
         let outcome = with_edits(*heads, slot, |place| {
             let (head, edits) = place?;
-            let mut run = |edits: &mut Edits| run(&mut *entry.plugin, head, edits, carried, facts, &mut reply, timeout);
+            let mut run = |edits: &mut Edits| {
+                entry.plugin.call(&mut SlotRequest::new(head, edits, carried, facts), reply.as_mut(), timeout)
+            };
             // What is only tried leaves the slot as it was.
             Some(if flags & TENTATIVE == 0 { run(edits) } else { run(&mut edits.clone()) })
         });
@@ -203,23 +169,4 @@ fn read_reply<'a>(call: &'a Call, flags: usize, block: &'a mut Vec<u8>) -> Resul
     let status = u16::try_from(call.number_at(7)?).map_err(|_| wrong("a status was expected"))?;
     // What is no buffer is null: the body was not asked for.
     Ok(Some(Reply::new(status, block, call.bytes(9).ok())))
-}
-
-fn run(
-    plugin: &mut dyn Plugin,
-    head: &Head,
-    edits: &mut Edits,
-    carried: &mut Carried,
-    facts: Facts<'_>,
-    reply: &mut Option<Reply<'_>>,
-    timeout: Duration,
-) -> std::result::Result<(), Failure> {
-    let mut request = SlotRequest::new(head, edits, carried, facts);
-    match facts.hook {
-        Hook::Response | Hook::Log => {
-            let response = reply.as_mut().map(|reply| reply as _);
-            plugin.on_response(facts.hook, response, &mut request, timeout)
-        }
-        _ => plugin.on_request(facts.hook, &mut request, timeout),
-    }
 }

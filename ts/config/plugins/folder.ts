@@ -1,8 +1,10 @@
 // The folder of a plugin -> what is in it: its manifest and its code, and a plan of both with what it is told. Called by
 // load.ts for the operator's configuration, and by the commands for authors. Runs nothing of a plugin.
+import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
+import { native } from '../../shared/native.ts'
 import { hookNames } from '../../shared/plugin-hooks.ts'
 import { readFailure } from '../files.ts'
 import type { PluginPlan, PluginScript } from '../plan.ts'
@@ -40,7 +42,7 @@ export function codeIn(folder: string, manifest: Manifest): PluginCode {
   const entry = resolve(folder, manifest.entry)
   const content = read(entry, `entry ${manifest.entry}`)
   const bundled = manifest.runtime === 'js' ? bundleOf(entry) : null
-  const script = bundled?.script ?? null
+  const script = manifest.runtime === 'lua' ? luauScript(basename(entry), content) : (bundled?.script ?? null)
   return {
     isolation,
     entry,
@@ -99,4 +101,13 @@ function bundleOf(entry: string): Bundle {
     if (error instanceof BundleError) throw new PluginError(`its code does not compile: ${error.message}`)
     throw error
   }
+}
+
+/** As its author wrote it. */
+function luauScript(file: string, content: Buffer): PluginScript {
+  if (!isUtf8(content)) throw new PluginError(`its code is not UTF-8: ${file}`)
+  const code = content.toString('utf8')
+  const problem = native().luauProblem(file, code)
+  if (problem !== null) throw new PluginError(`its code does not compile: ${problem}`)
+  return { code, map: '' }
 }

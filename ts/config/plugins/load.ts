@@ -10,6 +10,9 @@ import { compileConfigCheck } from './config-check.ts'
 import { codeIn, manifestIn, PluginError, pluginPlan } from './folder.ts'
 import type { Manifest } from './manifest.ts'
 
+/** Luau holds its worker until it returns or is stopped, and control gives up a worker that is silent for half a second. */
+const longestLuauMs = 250
+
 /** Throws ConfigErrors with the errors of all plugins and their manifests. */
 export function loadPlugins(
   plugins: ReadonlyMap<string, PluginConfig>,
@@ -57,6 +60,7 @@ class PluginLoader {
   load(folder: string): PluginPlan {
     const manifest = this.#placed(() => manifestIn(folder))
     this.#checkHooks(manifest)
+    this.#checkTimes(manifest)
     this.#checkConfig(manifest)
     const code = this.#placed(() => codeIn(folder, manifest))
     const { config, shadow } = this.#config
@@ -84,6 +88,16 @@ class PluginLoader {
       if (!hooks.includes(hook as HookName)) {
         this.#refuse(`the plugin has no hook ${hook}, only ${hooks.join(', ')}`, 'hooks', hook)
       }
+    }
+  }
+
+  #checkTimes({ runtime }: Manifest): void {
+    if (runtime !== 'lua') return
+    const { timeoutMs, hooks } = this.#config
+    const tooLong = `a plugin of runtime lua holds its worker while it runs: ${longestLuauMs} ms at most`
+    if (timeoutMs > longestLuauMs) this.#refuse(tooLong, 'timeoutMs')
+    for (const [hook, settings] of hooks) {
+      if ((settings.timeoutMs ?? 0) > longestLuauMs) this.#refuse(tooLong, 'hooks', hook, 'timeoutMs')
     }
   }
 

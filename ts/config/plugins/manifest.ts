@@ -8,7 +8,7 @@ import { any, bytes, either, list, object, section, text, word, type ValueOf } f
 import { validate } from '../validate.ts'
 
 /** What this version can run. */
-export const runtimes = ['js', 'rust'] as const
+export const runtimes = ['js', 'rust', 'lua'] as const
 export type RuntimeName = (typeof runtimes)[number]
 
 /** A body that a plugin gets is kept in memory as a whole. */

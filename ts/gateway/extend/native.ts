@@ -1,8 +1,9 @@
-// Runtime `rust`: a library in native code, called by the worker's own thread in one crossing. What it edits lies beside the
-// head at once, but for a call that may have to be undone: then its edits come back as a list. Nothing stops it, and a
-// crash takes the worker with it, which control replaces. An instance that has panicked is made anew, by the addon.
+// What the runtimes of the addon have in common: a plugin is called by the worker's own thread, in one crossing. What it edits
+// lies beside the head at once, but for a call that may have to be undone: then its edits come back as a list. An instance
+// that has broken is made anew by the addon. rust.ts and lua.ts say how one is loaded.
 import type { HeaderPair, PluginPlan } from '../../config/plan.ts'
 import type { LogLevel } from '../../shared/log.ts'
+import type { NativeExchanges } from '../../shared/native.ts'
 import { noHead } from '../../shared/native-edits.ts'
 import { PluginCall, pluginConsumer, PluginVerdict, type PluginSaid } from '../../shared/native-plugins.ts'
 import { hookNames, type FailureCause, type HookName } from '../../shared/plugin-hooks.ts'
@@ -11,6 +12,9 @@ import { failed, type Edits, type Outcome } from './outcome.ts'
 import { placeOf } from './plugin-log.ts'
 import type { UpstreamReply } from './reply.ts'
 import type { CallHook, MakeReady, RuntimeParts } from './runtime.ts'
+
+/** Has the addon load a plugin: its number. Throws an Error that says why it cannot be used. */
+export type Load = (plan: PluginPlan, exchanges: NativeExchanges) => number
 
 /** What a plugin wants done that has made its edits itself: nothing. */
 const nothing: Outcome = {
@@ -24,12 +28,16 @@ const nothing: Outcome = {
 const over = failed('error', 'the request is over')
 const noBody = new Uint8Array(0)
 
-export const makeNative: MakeReady = (plan, parts) =>
-  Promise.resolve().then(() => {
-    const plugin = new NativePlugin(plan, parts)
-    const hooks = plan.hooks.map((hook): [HookName, CallHook] => [hook, plugin.hook(hook)])
-    return { hooks: Object.fromEntries(hooks), close: () => plugin.close() }
-  })
+export const nativeRuntime =
+  (load: Load): MakeReady =>
+  (plan, parts) =>
+    Promise.resolve().then(() => {
+      const plugin = new NativePlugin(plan, parts, load)
+      const hooks = plan.hooks.map((hook): [HookName, CallHook] => [hook, plugin.hook(hook)])
+      return { hooks: Object.fromEntries(hooks), close: () => plugin.close() }
+    })
+
+export const hookPlaces = (hooks: readonly HookName[]): number[] => hooks.map(hook => hookNames.indexOf(hook))
 
 class NativePlugin {
   readonly #plan: PluginPlan
@@ -38,10 +46,12 @@ class NativePlugin {
   readonly #number: number
 
   /** Throws an Error that says why it cannot be used. */
-  constructor(plan: PluginPlan, parts: RuntimeParts) {
+  constructor(plan: PluginPlan, parts: RuntimeParts, load: Load) {
     this.#plan = plan
     this.#parts = parts
-    this.#number = this.#make()
+    const { exchanges } = parts
+    this.#number = load(plan, exchanges)
+    this.#say(exchanges.pluginLines(this.#number), {})
   }
 
   hook(hook: HookName): CallHook {
@@ -83,21 +93,6 @@ class NativePlugin {
       reply?.block,
       reply === null || this.#plan.responseBodyBytes === 0 ? null : reply.body,
     )
-  }
-
-  #make(): number {
-    const { name, entry, copies, config, hooks } = this.#plan
-    if (copies === null) throw new Error('there is no folder for copies of its library')
-    const { exchanges } = this.#parts
-    const number = exchanges.loadNativePlugin({
-      name,
-      file: entry,
-      folder: copies,
-      config: JSON.stringify(config),
-      hooks: hooks.map(hook => hookNames.indexOf(hook)),
-    })
-    this.#say(exchanges.pluginLines(number), {})
-    return number
   }
 
   #say(lines: readonly string[], fields: ReturnType<typeof placeOf>): void {

@@ -4,9 +4,10 @@ import type { PluginPlan } from '../../config/plan.ts'
 import type { Log } from '../../shared/log.ts'
 import { makeInline } from './js/inline.ts'
 import { makeThreaded } from './js/worker.ts'
-import { makeNative } from './native.ts'
+import { makeLua } from './lua.ts'
 import { PluginLog } from './plugin-log.ts'
 import type { MakeReady, ReadyPlugin, RuntimeParts } from './runtime.ts'
+import { makeRust } from './rust.ts'
 
 export interface HeldPlugin {
   readonly plan: PluginPlan
@@ -94,6 +95,8 @@ function runtimeOf({ runtime, isolation }: PluginPlan): MakeReady {
     case 'js':
       return isolation === 'inline' ? makeInline : makeThreaded
     case 'rust':
-      return makeNative
+      return makeRust
+    case 'lua':
+      return makeLua
   }
 }

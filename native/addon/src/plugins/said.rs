@@ -32,12 +32,8 @@ pub struct Said {
 }
 
 impl Said {
-    pub fn failed(Failure { cause, mut reason, stack }: Failure) -> Self {
-        if !stack.is_empty() {
-            reason.push('\n');
-            reason.push_str(&stack);
-        }
-        Self { cause: cause.name().to_owned(), reason, ..Self::default() }
+    pub fn failed(failure: Failure) -> Self {
+        Self { cause: failure.cause.name().to_owned(), reason: failure.into_text(), ..Self::default() }
     }
 
     /// None where there is nothing to tell.
