@@ -3,7 +3,8 @@
 // counted, remembered or fetched here: limits and the memory of signatures are left out, keys of a URL are not had.
 import { isLimit } from '../config/checks.ts'
 import type { CheckPlan, GuardPlan, Plan, RoutePlan } from '../config/plan.ts'
-import { Exchange, Verdict, type ExchangeCallbacks, type Listener } from '../gateway/exchange.ts'
+import { Exchange, Verdict, type Listener } from '../gateway/exchange.ts'
+import type { ExchangeCallbacks } from '../gateway/exchanges.ts'
 import { guardStage } from '../gateway/guard/guard.ts'
 import { compileGuards, type GuardOptions } from '../gateway/guard/guards.ts'
 import { KeySets } from '../gateway/guard/key-sets.ts'
