@@ -26,6 +26,7 @@ const runtimes: readonly RuntimeCase[] = [
   { name: 'js inline', runtime: 'js', isolation: 'inline', limitUs: 0.5, limitP50Us: null },
   { name: 'js worker', runtime: 'js', isolation: 'worker', limitUs: 2.5, limitP50Us: 60 },
   { name: 'rust', runtime: 'rust', isolation: null, limitUs: 1.0, limitP50Us: null },
+  { name: 'lua', runtime: 'lua', isolation: null, limitUs: 2.0, limitP50Us: null },
 ]
 
 export interface PluginCase extends AddedCase {

@@ -120,7 +120,7 @@ test('a short run of plugins', async context => {
   }
   assert.deepEqual(
     results.map(one => one.case),
-    ['no plugin', 'js inline', 'js worker', 'rust'],
+    ['no plugin', 'js inline', 'js worker', 'rust', 'lua'],
   )
   for (const one of results) {
     assert.ok(one.loopCpuUs > 0, one.case)

@@ -48,6 +48,12 @@ const scaffolds = {
     built: null,
     more: typed('tsconfig.json'),
   },
+  lua: {
+    example: 'greeting-lua',
+    sources: { 'plugin.lua': 'plugin.lua' },
+    built: null,
+    more: () => ({ 'polygate.d.luau': readFileSync(join(plugins, 'sdk', 'lua', 'polygate.d.luau'), 'utf8') }),
+  },
   rust: {
     example: 'greeting-rust',
     sources: { 'src/lib.rs': 'src/lib.rs' },
