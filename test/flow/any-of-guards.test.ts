@@ -4,6 +4,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startGateway } from '../helpers/gateway.ts'
+import { within } from '../helpers/scope.ts'
+import { gitHub } from '../helpers/signers.ts'
 import { startEcho } from '../helpers/upstream.ts'
 
 const configuration = (upstream: string): string => `
@@ -119,4 +121,40 @@ routes:
   assert.equal(((await wrong.json()) as { detail: string }).detail, 'the API key is not valid')
   const first = await fetch(url, { headers: { apikey: 'nobodys-key' } })
   assert.equal(((await first.json()) as { detail: string }).detail, 'the API key is not valid')
+})
+
+test('a body that is too long for one of them is too long, announced or not; to others it does not matter', async t => {
+  const echo = await startEcho(t)
+  const gateway = await startGateway(
+    t,
+    `upstreams: { echo: { peers: [ { url: "${echo.url}" } ] } }
+consumers:
+  alice: { keys: [ alice-key-1 ] }
+  hub: { signing: [ { scheme: github, secret: a-secret-of-the-hub } ] }
+routes:
+  - name: a
+    match: {}
+    upstream: echo
+    guards: [ { anyOf: [ { signature: { scheme: github, maxBodyBytes: 10 } }, { key: { header: apikey } } ] } ]
+`,
+  )
+  const send = async (body: string, headers: Record<string, string>, chunked: boolean): Promise<unknown[]> => {
+    const streamed = { body: new Blob([body]).stream(), duplex: 'half' }
+    const init = { method: 'POST', headers, ...(chunked ? streamed : { body }) } as RequestInit
+    const answer = await within(10_000, 'the answer', fetch(gateway.url, init))
+    const text = await answer.text()
+    return answer.status === 200 ? [200, (JSON.parse(text) as { body: string }).body] : [answer.status]
+  }
+  const long = 'x'.repeat(100)
+  const signed = (body: string): Record<string, string> => gitHub('a-secret-of-the-hub', body)
+  const key = { apikey: 'alice-key-1' }
+  for (const chunked of [false, true]) {
+    assert.deepEqual(await send('short', signed('short'), chunked), [200, 'short'])
+    assert.deepEqual(await send('short', { ...signed('other'), ...key }, chunked), [200, 'short'])
+    assert.deepEqual(await send(long, key, chunked), [200, long])
+    assert.deepEqual(await send(long, signed(long), chunked), [413])
+    assert.deepEqual(await send(long, { ...signed(long), ...key }, chunked), [413])
+    // Nothing of it is left behind for whoever comes next.
+    assert.deepEqual(await send(long, key, chunked), [200, long])
+  }
 })

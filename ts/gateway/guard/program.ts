@@ -73,8 +73,11 @@ export function nextStep(program: Program, exchange: Exchange, verdict: Verdict)
   return step.fail === refused || isFinal(exchange) ? refused : setAside(exchange, step)
 }
 
-/** A plugin's own answer is no refusal that another guard could make good. */
-const isFinal = ({ code }: Exchange): boolean => code === null
+/**
+ * No refusal that another guard could make good: a plugin's own answer, and a body that nobody reads any further because it is
+ * too long to be verified.
+ */
+const isFinal = ({ code }: Exchange): boolean => code === null || code === 'body_too_large'
 
 function setAside(exchange: Exchange, step: Step): number {
   const { answer, code, detail, refusedFor } = exchange
