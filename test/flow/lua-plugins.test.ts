@@ -88,6 +88,15 @@ test('what never ends is stopped at its deadline, and costs its own call alone',
   assert.deepEqual(gateway.workers(), workers)
 })
 
+test('many calls at once that never end cost no worker', async t => {
+  const echo = await startEcho(t)
+  const gateway = await startGateway(t, probed(pluginIn(t), echo.url))
+  const workers = gateway.workers()
+  const all = await Promise.all(Array.from({ length: 30 }, () => ask(gateway, '/probe', 'loop')))
+  assert.deepEqual(new Set(all.map(({ status }) => status)), new Set([504]))
+  assert.deepEqual([await callsAt(gateway, '/probe'), gateway.workers()], ['31', workers])
+})
+
 test('a plugin that uses up its memory fails, loses what it remembered, and goes on', async t => {
   const echo = await startEcho(t)
   const gateway = await startGateway(t, probed(pluginIn(t), echo.url))

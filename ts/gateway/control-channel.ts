@@ -20,6 +20,14 @@ export interface Gateway {
   keySet(url: string, keys: readonly JwtKeyPlan[] | null): void
 }
 
+/** What the gateway tells control. */
+export interface ToControl {
+  /** Asks it to look for new keys at a URL. */
+  readonly wantKeySet: (url: string) => void
+  /** What has held the loop for long has returned: it is not hung, though timers, and so heartbeats, may still have to wait. */
+  readonly stillAlive: () => void
+}
+
 /** Exit code of a worker that failed by an error nobody caught (sysexits: internal software error). */
 export const exitSoftware = 70
 
@@ -30,7 +38,7 @@ const defaultDrainMs = 10_000
  * by itself within so many milliseconds.
  */
 export async function serveControl(
-  create: (wantKeySet: (url: string) => void) => Promise<Gateway> | Gateway,
+  create: (control: ToControl) => Promise<Gateway> | Gateway,
   frontEnd: () => string,
   onOrphaned: (withinMs: number) => void = () => {},
 ): Promise<void> {
@@ -45,7 +53,10 @@ export async function serveControl(
   process.on('SIGTERM', () => channel.drain(channel.drainMs))
   process.on('message', message => channel.receive(message as ToWorker))
   try {
-    const gateway = await create(url => send({ kind: 'keySetWanted', url }))
+    const gateway = await create({
+      wantKeySet: url => send({ kind: 'keySetWanted', url }),
+      stillAlive: () => channel.stillAlive(),
+    })
     channel.open(gateway, frontEnd())
   } catch (error) {
     send({ kind: 'refused', transaction: 0, version: '', reason: messageOf(error) }, () => process.exit(exitSoftware))
@@ -63,6 +74,7 @@ class ControlChannel {
   /** Of the drain under way. */
   #exitAtMs = 0
   #beats = 0
+  #beatAtMs = 0
   /** Of the running plan; what an orphan gives its requests. */
   drainMs = defaultDrainMs
 
@@ -130,7 +142,12 @@ class ControlChannel {
     this.#gateway?.abort(version)
   }
 
+  stillAlive(): void {
+    if (performance.now() - this.#beatAtMs >= heartbeatMs) this.#beat()
+  }
+
   #beat(): void {
+    this.#beatAtMs = performance.now()
     if (++this.#beats % beatsPerReport === 0) this.#report()
     else if (process.connected) send({ kind: 'beat', metrics: null })
   }

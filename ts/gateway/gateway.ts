@@ -11,7 +11,7 @@ import { methodNames } from '../shared/native-heads.ts'
 import { loadFrontEnd } from './accept/front-end.ts'
 import { Listeners, type PreparedListeners } from './accept/listeners.ts'
 import { StallReport } from './accept/stalls.ts'
-import type { Gateway } from './control-channel.ts'
+import type { Gateway, ToControl } from './control-channel.ts'
 import { Phase, type Exchange, type Handshake, type Listener, type RunningPlan, type Verdict } from './exchange.ts'
 import { Exchanges, maxSlots } from './exchanges.ts'
 import { Calls } from './forward/calls.ts'
@@ -45,8 +45,7 @@ interface Prepared extends PreparedPlan {
   readonly listeners: PreparedListeners
 }
 
-/** `wantKeySet`: asks control to look for new keys at a URL. */
-export function createGateway(wantKeySet: (url: string) => void): Gateway {
+export function createGateway({ wantKeySet, stillAlive }: ToControl): Gateway {
   const addon = native()
   const heads = new addon.RequestHeads({ slots: maxSlots, maxHeadBytes: 0, maxHeaders: 0 })
   const nativeExchanges = new addon.Exchanges(heads.id)
@@ -270,6 +269,7 @@ export function createGateway(wantKeySet: (url: string) => void): Gateway {
       respond,
       active: () => exchanges.active,
       keySets,
+      stillAlive,
       settle,
       finish,
     })

@@ -52,6 +52,8 @@ export interface WorkerParts {
   readonly respond: Respond
   /** Requests in flight. */
   readonly active: () => number
+  /** See ToControl. */
+  readonly stillAlive: () => void
   /** See GuardOptions. */
   readonly settle: (exchange: Exchange, tag: number, conclude: (exchange: Exchange) => Verdict) => void
   /** The exchange is over. */
@@ -91,6 +93,7 @@ export async function prepareRunningPlan(plan: Plan, parts: WorkerParts): Promis
       apply: createApplier(plan, exchanges),
       metrics: counted,
       settle: parts.settle,
+      stillAlive: parts.stillAlive,
       guardsPassed: exchange => exchanges.guardsPassed(exchange.slot),
     })
     const cors = crossOrigin(plan, heads)

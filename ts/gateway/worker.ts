@@ -10,9 +10,9 @@ const orphanGraceSeconds = 3
 const marginSeconds = 1
 
 await serveControl(
-  wantKeySet => {
+  control => {
     native().dieWithParent(Number(process.env['POLYGATE_CONTROL']), orphanGraceSeconds)
-    return createGateway(wantKeySet)
+    return createGateway(control)
   },
   () => frontEndName,
   withinMs => native().outliveParent(Math.ceil(withinMs / 1000) + marginSeconds),

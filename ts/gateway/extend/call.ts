@@ -17,16 +17,22 @@ export interface CallOptions {
   readonly count: (result: CallResult, durationMs: number) => void
   /** Goes on with a request that had to wait; see GuardOptions. */
   readonly settle: (exchange: Exchange, tag: number, conclude: (exchange: Exchange) => Verdict) => void
+  /** See ExtendOptions. */
+  readonly stillAlive: () => void
   /** Does what the plugin wants done; a text says why it cannot be. */
   readonly apply: (exchange: Exchange, outcome: Outcome, reply: UpstreamReply | null) => string | null
   /** What it means that the plugin has not answered the request; absent: the request goes on. */
   readonly admit?: ((exchange: Exchange, outcome: Outcome) => Verdict) | undefined
 }
 
+/** Many calls at once that hold the worker for so long could look like one that never returns. */
+const longMs = 5
+
 /** `reply`: the upstream's, for the hook `response` alone. */
 export type HookCall = (exchange: Exchange, reply: UpstreamReply | null) => Verdict
 
-export function compileCall({ plugin, hook, call, log, count, settle, apply, admit }: CallOptions): HookCall {
+export function compileCall(options: CallOptions): HookCall {
+  const { plugin, hook, call, log, count, settle, stillAlive, apply, admit } = options
   const { timeoutMs, onFailure } = plugin.settings[hook]
   const { shadow } = plugin
   const tentative = shadow || onFailure === 'open'
@@ -81,6 +87,8 @@ export function compileCall({ plugin, hook, call, log, count, settle, apply, adm
     const startedMs = performance.now()
     const said = call(exchange, reply, timeoutMs, tentative)
     if (said instanceof Pending) return wait(exchange, reply, said, startedMs)
-    return conclude(exchange, reply, said, performance.now() - startedMs)
+    const durationMs = performance.now() - startedMs
+    if (durationMs > longMs) stillAlive()
+    return conclude(exchange, reply, said, durationMs)
   }
 }

@@ -22,6 +22,8 @@ export interface ExtendOptions {
   readonly metrics: { plugin(plugin: number, hook: number, result: CallResult, durationMs: number): void }
   /** Goes on with a request that had to wait. */
   readonly settle: Settle
+  /** A call that has held the worker has returned. */
+  readonly stillAlive: () => void
   /** Called before hooks that come after the guards, on routes that have such. */
   readonly guardsPassed: (exchange: Exchange) => void
 }
@@ -72,7 +74,7 @@ export function compileExtend(options: ExtendOptions): Extend {
 
 function compileChains(
   hook: HookName,
-  { plan, plugins, apply, metrics, settle }: ExtendOptions,
+  { plan, plugins, apply, metrics, settle, stillAlive }: ExtendOptions,
   admit?: CallOptions['admit'],
 ): Chains {
   const calls = new Map<number, HookCall>()
@@ -91,6 +93,7 @@ function compileChains(
         log,
         count,
         settle,
+        stillAlive,
         apply: apply(hook, plugin.settings[hook].onFailure === 'open'),
         admit,
       })

@@ -79,6 +79,7 @@ export function trialStages(
     apply: createApplier(plan, exchanges),
     metrics,
     settle,
+    stillAlive() {},
     guardsPassed: exchange => exchanges.guardsPassed(exchange.slot),
   })
   const consumers = knowConsumers(plan, exchanges)
