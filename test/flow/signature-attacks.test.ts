@@ -21,6 +21,7 @@ import {
   standardWebhook,
   type MessageKey,
 } from '../helpers/signers.ts'
+import { within } from '../helpers/scope.ts'
 import { startEcho } from '../helpers/upstream.ts'
 
 const signer = { keyId: 'alice-key', secret: 'alices-own-secret', host: 'api.example' }
@@ -332,11 +333,11 @@ ${guards.join('')}`
       ),
     )
     assert.deepEqual(paths, [200, 503], what)
-    await again.line(
+    const lack =
       what === 'blank'
-        ? /ALICE_SECRET holds no secret that is not blank/
-        : /environment variable ALICE_SECRET is not set/,
-    )
+        ? 'ALICE_SECRET does not hold a secret that is not blank'
+        : 'environment variable ALICE_SECRET is not set'
+    await within(10_000, lack, again.line(new RegExp(`cannot be had lack="consumer alice, cavage: ${lack}"`)))
     const reasons = new Set(
       (await untilLogged(first, (logged += 3 * schemes.length + 2))).slice(before).map(({ reason }) => reason),
     )

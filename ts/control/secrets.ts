@@ -26,7 +26,7 @@ export function restoreSecrets(plan: Plan, environment: NodeJS.ProcessEnv): Rest
 /** The bytes, or why there are none. */
 function valueOf({ variable, file, encoding }: SecretPlan, environment: NodeJS.ProcessEnv): Buffer | string {
   const said = (value: Buffer | string, where: string): Buffer | string =>
-    typeof value === 'string' ? `${where} holds no ${value}` : value
+    typeof value === 'string' ? `${where} does not hold ${value}` : value
   if (file !== null) {
     try {
       return said(secretBytes(readFileSync(file), encoding, true), file)
