@@ -88,12 +88,16 @@ pub(crate) fn read(words: &[AtomicU64], control: usize, slot: usize) -> Cell {
     Cell { at_ns: words[cell + 2].load(Acquire), states }
 }
 
-/// A slot for a new key: an empty one, one that no longer counts, or what the policy gives up.
+/// A slot for a new key: an empty one, else one that no longer counts, else what the policy gives up. One whose time is over is
+/// kept while there is an empty one: a clock that is set back would miss it.
 pub(crate) fn vacancy(words: &[AtomicU64], control: usize, now: UnixNanos, policy: WhenFull) -> Option<usize> {
+    if let Some(empty) = (0..SLOTS).find(|slot| words[tag_at(control, *slot)].load(Acquire) == 0) {
+        return Some(empty);
+    }
     let mut least: Option<(u64, usize)> = None;
     for slot in 0..SLOTS {
         let lifetime = words[cell_at(control, slot) + 1].load(Acquire);
-        if words[tag_at(control, slot)].load(Acquire) == 0 || lifetime >> 8 <= now >> 8 {
+        if lifetime >> 8 <= now >> 8 {
             return Some(slot);
         }
         let used = lifetime & 0xFF;
